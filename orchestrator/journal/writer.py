@@ -1,0 +1,212 @@
+"""Writing the journal: setting a run up, and keeping answers as they come.
+
+WAL with synchronous=FULL: an answer that `keep` has returned for survives a power cut. One thread writes, and
+commits all that waits in one transaction, so that answers that arrive during one sync to disk share the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import queue
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+
+from orchestrator.errors import RunError
+from orchestrator.journal.reader import JournalReader, StoredModel
+from orchestrator.journal.schema import FILE_NAME, FORMAT, SCHEMA, explained
+from orchestrator.vocabulary import Answer, Attempt, Inspection
+
+_QUESTION = """
+INSERT INTO questions (question_id, inspection_id, key, dataset, product, abnormal, number, rotation, repeat,
+                       type, text, options, original_letters, correct)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+_MODEL = """
+INSERT INTO models (name, identity, card, shots) VALUES (?, ?, ?, ?)
+ON CONFLICT (name) DO UPDATE SET card = excluded.card, shots = excluded.shots
+"""
+
+_KEEP = """
+INSERT INTO answers (model, question, outcome, letter, rule, text, reasoning, prompt, finish_reason, failure,
+                     option_scores, prompt_tokens, completion_tokens, cached_prompt_tokens, reasoning_tokens,
+                     queue_seconds, encode_seconds, generate_seconds, seconds)
+SELECT models.id, questions.id, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+FROM models, questions WHERE models.name = ? AND questions.question_id = ?
+ON CONFLICT (model, question) DO UPDATE SET
+    outcome = excluded.outcome, letter = excluded.letter, rule = excluded.rule, text = excluded.text,
+    reasoning = excluded.reasoning, prompt = excluded.prompt, finish_reason = excluded.finish_reason,
+    failure = excluded.failure, option_scores = excluded.option_scores,
+    prompt_tokens = excluded.prompt_tokens, completion_tokens = excluded.completion_tokens,
+    cached_prompt_tokens = excluded.cached_prompt_tokens, reasoning_tokens = excluded.reasoning_tokens,
+    queue_seconds = excluded.queue_seconds, encode_seconds = excluded.encode_seconds,
+    generate_seconds = excluded.generate_seconds, seconds = excluded.seconds
+WHERE answers.outcome = 'failed'
+"""
+
+_ATTEMPT = """
+INSERT INTO attempts (session, model, inspection_id, target, number, started_at, seconds, code, detail, asked,
+                      answered, request_bytes)
+SELECT ?, models.id, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM models WHERE models.name = ?
+"""
+
+_Statement = tuple[str, Sequence[object]]
+_Waiting = tuple[_Statement, "Future[None]"]
+
+
+class Journal(JournalReader):
+    """A run's journal, open for writing by the one process that works on the run (see `runfolder`)."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the journal in `folder`, or make an empty one there.
+
+        Raises:
+            RunError: if the file is not a journal that this version reads.
+            JournalFullError: if the disk has no room for it.
+        """
+        self.path = folder / FILE_NAME
+        with explained(self.path):
+            self._reader = self._connect("rwc")
+            self._reader.execute("PRAGMA journal_mode = WAL")
+            self._reader.execute("PRAGMA synchronous = FULL")
+            self._reader.executescript(SCHEMA)
+            self._check_format()
+        self._session = 0
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._write, name="journal", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Write what waits and close the file."""
+        self._queue.put(None)
+        self._thread.join()
+        super().close()
+
+    # --------------------------------------------------------------------------------------- setting up
+
+    def create(self, identity: Mapping[str, object], inspections: Iterable[Inspection]) -> None:
+        """Write what the run is and all its questions in one transaction: wholly or not at all."""
+        with explained(self.path), self._reader:
+            self._reader.executemany(_QUESTION, (row for i in inspections for row in _question_rows(i)))
+            for name, value in (("identity", identity), ("format", FORMAT)):
+                self._reader.execute("INSERT INTO meta VALUES (?, ?)", (name, json.dumps(value)))
+
+    def add_model(self, model: StoredModel) -> None:
+        """Add a model to the run, or update the card and shots of one that is there."""
+        values = (model.name, json.dumps(model.identity), json.dumps(model.card), model.shots)
+        with explained(self.path), self._reader:
+            self._reader.execute(_MODEL, values)
+
+    def begin_session(
+        self, started_at: str, command: Sequence[str], versions: Mapping[str, str], models: Sequence[str]
+    ) -> None:
+        """Note that a process begins to work on this run; attempts from now on are this session's."""
+        values = (started_at, json.dumps(list(command)), json.dumps(dict(versions)), json.dumps(list(models)))
+        with explained(self.path), self._reader:
+            cursor = self._reader.execute(
+                "INSERT INTO sessions (started_at, command, versions, models) VALUES (?, ?, ?, ?)", values
+            )
+        self._session = cursor.lastrowid or 0
+
+    def end_session(self, seconds: float, ending: str) -> None:
+        """Note how the session ended: "finished", "interrupted", ..."""
+        with explained(self.path), self._reader:
+            self._reader.execute(
+                "UPDATE sessions SET seconds = ?, ending = ? WHERE id = ?", (seconds, ending, self._session)
+            )
+
+    # --------------------------------------------------------------------------------------- keeping
+
+    async def keep(self, model: str, answer: Answer) -> None:
+        """Store an answer; returns when it is on disk. One that is there already stays as it is.
+
+        Raises:
+            JournalFullError: if the disk is full. The answer is then not kept.
+        """
+        reply = answer.reply
+        scores = [[score.letter, score.log_probability] for score in reply.option_scores]
+        values = (
+            answer.outcome.value,
+            answer.letter,
+            answer.rule,
+            reply.text,
+            reply.reasoning,
+            reply.prompt,
+            reply.finish_reason,
+            reply.failure,
+            json.dumps(scores) if scores else None,
+            *dataclasses.astuple(reply.usage),
+            *dataclasses.astuple(reply.timing),
+            reply.seconds,
+            model,
+            reply.question_id,
+        )
+        await self._submit((_KEEP, values))
+
+    async def attempted(self, attempt: Attempt) -> None:
+        """Store an attempt; returns when it is on disk."""
+        model, *values = dataclasses.astuple(attempt)
+        await self._submit((_ATTEMPT, (self._session, *values, model)))
+
+    async def _submit(self, statement: _Statement) -> None:
+        future: Future[None] = Future()
+        self._queue.put((statement, future))
+        # Shielded: what was received is kept, even when whoever received it is cancelled.
+        await asyncio.shield(asyncio.wrap_future(future))
+
+    def _write(self) -> None:
+        connection = self._connect("rw")
+        connection.execute("PRAGMA synchronous = FULL")
+        for batch in self._batches():
+            error: Exception | None = None
+            try:
+                with explained(self.path), connection:
+                    for (sql, values), _ in batch:
+                        connection.execute(sql, values)
+            except (RunError, sqlite3.Error) as caught:
+                error = caught
+            for _, future in batch:
+                if error is None:
+                    future.set_result(None)
+                else:
+                    future.set_exception(error)
+        connection.close()
+
+    def _batches(self) -> Iterator[list[_Waiting]]:
+        """Yield all that waits, whenever something does, until the journal is closed."""
+        going_on = True
+        while going_on:
+            waiting = [self._queue.get()]
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    waiting.append(self._queue.get_nowait())
+            going_on = None not in waiting
+            if batch := [item for item in waiting if item is not None]:
+                yield batch
+
+
+def _question_rows(inspection: Inspection) -> Iterator[tuple[object, ...]]:
+    sample = inspection.sample
+    for question in inspection.questions:
+        yield (
+            question.question_id,
+            inspection.inspection_id,
+            sample.key,
+            sample.dataset,
+            sample.product,
+            sample.abnormal,
+            question.index,
+            question.rotation,
+            inspection.repeat,
+            question.type,
+            question.text,
+            json.dumps([[option.letter, option.text] for option in question.options]),
+            "".join(question.original_letters),
+            question.correct,
+        )

@@ -1,0 +1,194 @@
+"""Samples and a protocol make inspections, deterministically: one plan for every model and session.
+
+Inspections are made one at a time, as they are asked for; nothing here grows with the data set but the
+samples themselves.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+
+from orchestrator.errors import DataError
+from orchestrator.options import OptionOrder, Protocol, Templates
+from orchestrator.seeds import derive_seed, generator
+from orchestrator.selection import select
+from orchestrator.vocabulary import (
+    AskedQuestion,
+    Dataset,
+    ImageReference,
+    ImageRole,
+    Inspection,
+    Option,
+    Question,
+    Sample,
+)
+
+_SEED_BITS = 31  # the widest that every provider takes
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What a run asks: the chosen samples of a data set, under a protocol."""
+
+    dataset: Dataset
+    protocol: Protocol
+    samples: tuple[Sample, ...]
+    defective: Mapping[tuple[str, str], tuple[str, ...]]
+    """Of each product, the keys of all its abnormal images: where defect examples come from."""
+
+    @property
+    def inspection_count(self) -> int:
+        """Inspections that each model is asked."""
+        return len(self.samples) * self.protocol.repeats
+
+    @property
+    def question_count(self) -> int:
+        """Questions that each model is asked, rotations and repeats included."""
+        circular = self.protocol.options is OptionOrder.CIRCULAR
+        once = sum(len(q.options) if circular else 1 for s in self.samples for q in s.questions)
+        return once * self.protocol.repeats
+
+
+def build_plan(dataset: Dataset, protocol: Protocol) -> Plan:
+    """Choose the samples and check that the data set has what the protocol shows.
+
+    Raises:
+        DataError: for unknown names, for templates or domain knowledge that the data set does not have.
+    """
+    samples = select(
+        dataset,
+        only=protocol.only,
+        exclude=protocol.exclude,
+        types=protocol.type,
+        limit=protocol.limit,
+        seed=protocol.seed,
+    )
+    if protocol.shots and not protocol.text_only and not any(_templates(s, protocol) for s in samples):
+        other = Templates.SIMILAR if protocol.templates is Templates.RANDOM else Templates.RANDOM
+        raise DataError(
+            f"--templates {protocol.templates}: {dataset.source} lists no {protocol.templates} templates. "
+            f"Use --templates {other}, or --shots 0."
+        )
+    if protocol.domain_knowledge and not dataset.domain_knowledge:
+        raise DataError(f"--domain-knowledge: there is no domain_knowledge.json in {dataset.root}.")
+    defective: dict[tuple[str, str], list[str]] = collections.defaultdict(list)
+    if protocol.defect_examples:
+        for sample in dataset.samples:
+            if sample.abnormal:
+                defective[sample.dataset, sample.product].append(sample.key)
+    return Plan(dataset, protocol, samples, {product: tuple(keys) for product, keys in defective.items()})
+
+
+def inspections(plan: Plan) -> Iterator[Inspection]:
+    """Make the plan's inspections in their order: the whole set, then its repeats.
+
+    The first pass comes first, so that an interrupted run has each question once rather than some of them
+    often; within a pass the data set's order keeps a product's images, and so its templates, together.
+    """
+    for repeat in range(plan.protocol.repeats):
+        for sample in plan.samples:
+            yield _inspection(plan, sample, repeat)
+
+
+def _inspection(plan: Plan, sample: Sample, repeat: int) -> Inspection:
+    protocol = plan.protocol
+    suffix = f"@{repeat}" if repeat else ""
+    return Inspection(
+        inspection_id=f"{sample.key}{suffix}",
+        sample=sample,
+        repeat=repeat,
+        images=_images(plan, sample, repeat),
+        questions=tuple(a for q in sample.questions for a in _asked(q, sample.key, repeat, protocol)),
+        domain_knowledge=_knowledge(plan, sample) if protocol.domain_knowledge else "",
+        seed=derive_seed(protocol.seed, "generation", sample.key, repeat, bits=_SEED_BITS),
+    )
+
+
+def _templates(sample: Sample, protocol: Protocol) -> tuple[str, ...]:
+    listed = sample.random_templates if protocol.templates is Templates.RANDOM else sample.similar_templates
+    # A query that is listed as its own template would be told to be flawless.
+    return tuple(path for path in listed if path != sample.key)[: protocol.shots]
+
+
+def _images(plan: Plan, sample: Sample, repeat: int) -> tuple[ImageReference, ...]:
+    protocol = plan.protocol
+    if protocol.text_only:
+        return ()
+    templates = (ImageReference(ImageRole.NORMAL_TEMPLATE, path) for path in _templates(sample, protocol))
+    # Whatever the query's own label: were examples shown to abnormal queries only, they would tell it.
+    pool = [key for key in plan.defective.get((sample.dataset, sample.product), ()) if key != sample.key]
+    count = min(protocol.defect_examples, len(pool))
+    drawn = generator(protocol.seed, "defect examples", sample.key, repeat).sample(pool, count)
+    examples = (ImageReference(ImageRole.DEFECT_EXAMPLE, path) for path in drawn)
+    return (*templates, *examples, ImageReference(ImageRole.QUERY, sample.key))
+
+
+def _asked(question: Question, key: str, repeat: int, protocol: Protocol) -> Iterator[AskedQuestion]:
+    count = len(question.options)
+    orders = [list(range(count))]
+    if protocol.options is OptionOrder.SHUFFLED:
+        generator(protocol.seed, "options", key, question.index, repeat).shuffle(orders[0])
+    elif protocol.options is OptionOrder.CIRCULAR:
+        orders = [[(place + turn) % count for place in range(count)] for turn in range(count)]
+    letters = [option.letter for option in question.options]
+    for rotation, order in enumerate(orders):
+        shown = [question.options[index] for index in order]
+        yield AskedQuestion(
+            question_id=f"{key}#{question.index}"
+            + (f"+{rotation}" if rotation else "")
+            + (f"@{repeat}" if repeat else ""),
+            index=question.index,
+            rotation=rotation,
+            text=question.text,
+            options=tuple(Option(letter, o.text) for letter, o in zip(letters, shown, strict=True)),
+            correct=next(n for n, o in zip(letters, shown, strict=True) if o.letter == question.answer),
+            original_letters=tuple(option.letter for option in shown),
+            type=question.type,
+        )
+
+
+def _knowledge(plan: Plan, sample: Sample) -> str:
+    # All of a product's texts, whatever the query: the query's own kind alone would tell the label.
+    texts = plan.dataset.domain_knowledge.get((sample.dataset, sample.product), {})
+    return "\n\n".join(f"{kind}: {text.strip()}" for kind, text in texts.items())
+
+
+def fit(inspection: Inspection, max_images: int) -> Inspection:
+    """Leave out what a model has no room for: the last templates, then the last examples, never the query."""
+    surplus = len(inspection.images) - max_images
+    if surplus <= 0:
+        return inspection
+    images = list(inspection.images)
+    for role in (ImageRole.NORMAL_TEMPLATE, ImageRole.DEFECT_EXAMPLE, ImageRole.EXPERT_HINT):
+        for index in reversed(range(len(images))):
+            if surplus > 0 and images[index].role is role:
+                del images[index]
+                surplus -= 1
+    return dataclasses.replace(inspection, images=tuple(images))
+
+
+def effective_shots(plan: Plan, max_images: int) -> int:
+    """Return how many templates a model with room for `max_images` really gets (at most, if it varies)."""
+    if plan.protocol.text_only:
+        return 0
+    available = max(len(_templates(sample, plan.protocol)) for sample in plan.samples)
+    return max(0, min(available, max_images - 1 - plan.protocol.defect_examples))
+
+
+def identity(plan: Plan) -> dict[str, object]:
+    """Return what makes two runs the same but for their models: the data and the protocol, as JSON."""
+    protocol = plan.protocol.model_dump(mode="json")
+    return {
+        "data": {"digest": plan.dataset.digest, "source": plan.dataset.source},
+        "protocol": protocol,
+        "instruction_sha256": hashlib.sha256(plan.protocol.instruction.encode()).hexdigest(),
+    }
+
+
+def fingerprint(plan: Plan) -> str:
+    """Return a short name of the identity, for folder names."""
+    return hashlib.sha256(json.dumps(identity(plan), sort_keys=True).encode()).hexdigest()[:6]

@@ -1,0 +1,134 @@
+"""A run's folder: which one, whose it is at the moment, and whether it is the run that is meant.
+
+Without `--out` the folder is `runs/<date>-<data>-<fingerprint>`. A killed run must go on when the same command
+is given again, so an unfinished one of the same identity and models is taken up, whatever its date; a finished
+one is left alone, and the command starts anew beside it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from orchestrator.errors import RunError
+from orchestrator.journal.reader import JournalReader
+from orchestrator.journal.schema import FILE_NAME
+from orchestrator.vocabulary import Outcome
+
+_LOCK = "lock"
+
+
+def default_folder(
+    base: Path, date: str, name: str, fingerprint: str, models: Sequence[str], *, retry_failed: bool
+) -> Path:
+    """Return the folder to work in when none is named.
+
+    Args:
+        base: the folder that holds all runs.
+        date: today's, for a new folder's name.
+        name: the data set's, for people.
+        fingerprint: of the identity of the run.
+        models: the names to be asked; order does not matter.
+        retry_failed: also take up a finished run, the newest of this identity: its failures are asked again.
+    """
+    same = sorted(
+        (p for p in base.glob(f"*-{fingerprint}*") if (p / FILE_NAME).is_file()),
+        key=lambda p: p.stat().st_mtime,
+        reverse=True,
+    )
+    for folder in same:
+        if _takes_up(folder, set(models), retry_failed=retry_failed):
+            return folder
+    fresh = base / f"{date}-{name}-{fingerprint}"
+    number = 2
+    while fresh.exists() and (fresh / FILE_NAME).exists():
+        fresh = base / f"{date}-{name}-{fingerprint}-{number}"
+        number += 1
+    return fresh
+
+
+def _takes_up(folder: Path, models: set[str], *, retry_failed: bool) -> bool:
+    try:
+        journal = JournalReader(folder)
+    except RunError:
+        return False  # never finished being set up, or another version's
+    with contextlib.closing(journal):
+        asked = {model.name for model in journal.models()}
+        if retry_failed:
+            return models <= asked
+        return models == asked and any(journal.counts(name)[Outcome.MISSING] for name in asked)
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Make the folder if need be, and keep every other orchestrator out of it until the end.
+
+    The kernel holds the lock and lets go of it when the process ends, however it ends.
+
+    Raises:
+        RunError: if another process works on it, or it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / _LOCK).open("a+")
+    except OSError as error:
+        raise RunError(f"--out {folder}: cannot be written: {error.strerror}.") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            owner = file.read().strip() or "unknown"
+            raise RunError(
+                f"{folder}: another orchestrator (process {owner}) works on this run. Wait for it, end it, or "
+                "choose another --out."
+            ) from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
+def check_identity(folder: Path, stored: Mapping[str, Any], current: Mapping[str, Any]) -> None:
+    """Refuse to go on with a run under another data set or protocol.
+
+    Raises:
+        RunError: naming each setting that differs, with both values.
+    """
+    _compare(folder, "run", stored, current)
+
+
+def check_model(folder: Path, name: str, stored: Mapping[str, Any], current: Mapping[str, Any]) -> None:
+    """Refuse to mix two models under one name.
+
+    Raises:
+        RunError: naming each part of the identity that differs, with both values.
+    """
+    _compare(folder, f"model {name!r}", stored, current)
+
+
+def _compare(folder: Path, what: str, stored: Mapping[str, Any], current: Mapping[str, Any]) -> None:
+    before, now = dict(_flat(stored)), dict(_flat(current))
+    different = [
+        f"  {name}: {before.get(name, 'not set')!r} there, {now.get(name, 'not set')!r} now"
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name)
+    ]
+    if different:
+        raise RunError(
+            f"{folder} holds another {what}. What differs:\n"
+            + "\n".join(different)
+            + "\nGive the same options to go on with it, or another --out to start anew."
+        )
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
