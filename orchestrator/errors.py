@@ -36,6 +36,6 @@ class JournalFullError(RunError):
 
 def near_matches(word: str, known: Iterable[str]) -> str:
     """Return " Did you mean 'x' or 'y'?" for the known words near to `word`, or ""."""
-    lowered = {k.lower(): k for k in known}
+    lowered = {k.lower(): str(k) for k in known}
     close = [lowered[m] for m in difflib.get_close_matches(word.lower(), lowered, n=3, cutoff=0.5)]
     return f" Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""

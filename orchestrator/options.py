@@ -2,14 +2,14 @@
 
 `Protocol` is what decides which questions are asked and how: it belongs to the run's identity, so a run
 cannot be continued under another. The rest of `RunOptions` says where things are and how hard to work, and
-may change from one session to the next.
+may change from one session to the next. A field with a panel is an option of `orchestrator run`.
 """
 
 from __future__ import annotations
 
 import enum
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import pydantic
 from pydantic import Field
@@ -48,36 +48,82 @@ class AnswerBy(enum.StrEnum):
     SCORES = "scores"
 
 
+def _option(panel: str, metavar: str | None = None, **limits: Any) -> Any:
+    return Field(json_schema_extra={"panel": panel, "metavar": metavar}, **limits)
+
+
+_WHO = "Who is asked"
+_WHAT = "What is asked"
+_HOW = "How it is asked"
+_EFFORT = "Where and how hard"
+
+
 class _Settings(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = pydantic.ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, populate_by_name=True
+    )
 
 
 class Protocol(_Settings):
     """Which questions are asked, and how. Part of the run's identity."""
 
-    shots: Annotated[int, Field(ge=0, le=64)] = 1
+    only: Annotated[tuple[str, ...], _option(_WHAT, "DATASET[/PRODUCT]")] = ()
+    """Ask only about these. May be repeated."""
+    exclude: Annotated[tuple[str, ...], _option(_WHAT, "DATASET[/PRODUCT]")] = ()
+    """Leave these out. May be repeated."""
+    type: Annotated[tuple[QuestionType, ...], _option(_WHAT, "TYPE")] = ()
+    """Ask only questions of these types ("Anomaly Detection", ...). May be repeated."""
+    limit: Annotated[int | None, _option(_WHAT, "N", ge=1)] = None
+    """Ask about N images: a seeded sample, spread over data set, product, normal and abnormal (MMAD's own
+    debugging size: 1600)."""
+    seed: Annotated[int, _option(_WHAT, "S", ge=0, lt=2**63)] = 0
+    """Of every random choice: the limit's sample, shuffles, defect examples, the models' sampling."""
+    repeats: Annotated[int, _option(_WHAT, "N", ge=1, le=1000)] = 1
+    """Ask everything N times with other seeds, and report the spread."""
+
+    shots: Annotated[int, _option(_HOW, "K", ge=0, le=64)] = 1
     """Normal templates shown before the query image."""
-    templates: Templates = Templates.RANDOM
-    domain_knowledge: bool = False
-    history: bool = False
-    cot: ChainOfThought | None = None
-    repeats: Annotated[int, Field(ge=1, le=1000)] = 1
-    text_only: bool = False
-    defect_examples: Annotated[int, Field(ge=0, le=64)] = 0
-    options: OptionOrder = OptionOrder.ORIGINAL
+    templates: Annotated[Templates, _option(_HOW)] = Templates.RANDOM
+    """Which of the data set's two lists of templates."""
+    defect_examples: Annotated[int, _option(_HOW, "K", ge=0, le=64)] = 0
+    """Show K other defective images of the product, whatever the query's own label."""
+    domain_knowledge: Annotated[bool, _option(_HOW)] = False
+    """Tell all that the data set knows about the product's defects."""
+    text_only: Annotated[bool, _option(_HOW)] = False
+    """Show no image at all: what the words alone give away."""
+    history: Annotated[bool, _option(_HOW)] = False
+    """Keep an image's earlier questions and answers in the conversation."""
+    cot: Annotated[ChainOfThought | None, _option(_HOW)] = None
+    """Let the model think first: before each answer, or once per inspection."""
+    options: Annotated[OptionOrder, _option(_HOW)] = OptionOrder.ORIGINAL
+    """The options as they are, shuffled, or each question in every rotation (right only if always right)."""
+    answer_by: Annotated[AnswerBy, _option(_HOW)] = AnswerBy.TEXT
+    """What counts: the letter in the text, or the option with the best score."""
+    option_scores: Annotated[bool, _option(_HOW)] = False
+    """Also collect each option's probability: ROC, calibration."""
+    temperature: Annotated[float, _option(_HOW, "T", ge=0, le=10)] = 0.0
+    """0 is greedy."""
+    max_new_tokens: Annotated[int | None, _option(_HOW, "N", ge=1, lt=2**32)] = None
+    """Of one answer; otherwise as the model has it."""
+    max_reasoning_tokens: Annotated[int | None, _option(_HOW, "N", ge=1, lt=2**32)] = None
+    """For models that think first; otherwise as the model has it."""
+    # Set in a settings file, or read by --instruction-from. Replaces each service's own instruction.
     instruction: str = ""
-    """Replaces each service's own instruction; `--instruction-from` reads it."""
-    only: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    type: tuple[QuestionType, ...] = ()
-    limit: Annotated[int | None, Field(ge=1)] = None
-    """Images, not questions."""
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    option_scores: bool = False
-    answer_by: AnswerBy = AnswerBy.TEXT
-    max_new_tokens: Annotated[int | None, Field(ge=1, lt=2**32)] = None
-    max_reasoning_tokens: Annotated[int | None, Field(ge=1, lt=2**32)] = None
-    temperature: Annotated[float, Field(ge=0, le=10)] = 0.0
+
+    @pydantic.field_validator("only", "exclude", "type", mode="before")
+    @classmethod
+    def _one_is_many(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @pydantic.field_validator("type", mode="before")
+    @classmethod
+    def _known_types(cls, value: Any) -> Any:
+        known = {t.lower(): t for t in QuestionType}
+        for name in value:
+            if str(name).lower() not in known:
+                near = near_matches(str(name), QuestionType) or f" There are: {', '.join(QuestionType)}."
+                raise ValueError(f"there is no question type {str(name)!r}.{near}")
+        return tuple(known[str(name).lower()] for name in value)
 
     @pydantic.model_validator(mode="after")
     def _combinations(self) -> Self:
@@ -86,7 +132,7 @@ class Protocol(_Settings):
                 "--history and --options circular exclude each other: a rotation of a question would see the "
                 "answer to another rotation of it. Leave one of them out."
             )
-        if self.cot and (self.option_scores or self.answer_by is AnswerBy.SCORES):
+        if self.cot and self.wants_scores:
             raise ValueError(
                 "--cot and option scores exclude each other: scores are of the answer's first position, "
                 "where a thinking model has not begun to answer. Leave one of them out."
@@ -106,39 +152,55 @@ class Protocol(_Settings):
 class RunOptions(Protocol):
     """All settings of `orchestrator run`, named as its options are."""
 
-    data: str = "sample"
-    """An MMAD folder, or "sample"."""
-    local: tuple[str, ...] = ()
-    endpoint: tuple[str, ...] = ()
-    """NAME=TARGET, each."""
-    endpoints: Path | None = None
-    model: tuple[str, ...] = ()
-    """Names to keep of all that the endpoints give; all when empty."""
-    instruction_from: Path | None = None
-    keep_prompts: bool = False
-    concurrency: Annotated[int | None, Field(ge=1, le=1024)] = None
-    """At most so many inspections under way per replica; None: as the model card says."""
-    timeout: Annotated[float, Field(gt=0)] = 600.0
-    """Seconds for one attempt at one inspection."""
-    patience: Annotated[float, Field(gt=0)] = 60.0
-    """Seconds that a model may be out of reach before the run goes on without it."""
-    out: Path | None = None
-    retry_failed: bool = False
-    dry_run: bool = False
-    json_output: Annotated[bool, Field(alias="json")] = False
+    data: Annotated[str, _option(_WHAT, "DIR|sample")] = "sample"
+    """An MMAD folder, or the sample data set, which is drawn when it is first needed."""
+    instruction_from: Annotated[Path | None, _option(_HOW, "PATH")] = None
+    """The instruction that replaces the services' own: a text file, or a Python file's constant named
+    `instruction` (read, never executed)."""
+    keep_prompts: Annotated[bool, _option(_HOW)] = False
+    """Also keep each prompt as the model got it."""
 
-    model_config = pydantic.ConfigDict(populate_by_name=True)
+    local: Annotated[tuple[str, ...], _option(_WHO, "NAME")] = ()
+    """Start the service in services/NAME for this run, and end it afterwards. May be repeated."""
+    endpoint: Annotated[tuple[str, ...], _option(_WHO, "NAME=TARGET")] = ()
+    """A model's address: host:port, unix:///path or dns:///name:port. The same NAME again: a replica."""
+    endpoints: Annotated[Path | None, _option(_WHO, "FILE")] = None
+    """A YAML file of addresses."""
+    model: Annotated[tuple[str, ...], _option(_WHO, "NAME")] = ()
+    """Of all these, ask only the models of these names. May be repeated."""
+    wait: Annotated[float, _option(_WHO, "SECONDS", ge=0)] = 120.0
+    """How long to wait for models that are still loading."""
+
+    out: Annotated[Path | None, _option(_EFFORT, "DIR")] = None
+    """The run's folder (default: runs/DATE-DATA-FINGERPRINT, or the unfinished run of the same kind)."""
+    retry_failed: Annotated[bool, _option(_EFFORT)] = False
+    """Ask again what failed in an earlier session."""
+    concurrency: Annotated[int | None, _option(_EFFORT, "N", ge=1, le=1024)] = None
+    """At most N inspections under way at each replica, below what the model states."""
+    timeout: Annotated[float, _option(_EFFORT, "SECONDS", gt=0)] = 600.0
+    """For one attempt at one inspection."""
+    patience: Annotated[float, _option(_EFFORT, "SECONDS", gt=0)] = 60.0
+    """How long a model may be out of reach before the run goes on without it."""
+    dry_run: Annotated[bool, _option(_EFFORT)] = False
+    """Say what would be asked, and ask nothing."""
+    json_output: Annotated[bool, _option(_EFFORT), Field(alias="json")] = False
+    """Print summary.json instead of the table."""
+
+    @pydantic.field_validator("local", "endpoint", "model", mode="before")
+    @classmethod
+    def _one_name_is_many(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
 
     def protocol(self) -> Protocol:
         """The part that belongs to the run's identity."""
         return Protocol.model_validate({name: getattr(self, name) for name in Protocol.model_fields})
 
 
-def parse(values: dict[str, object], where: str) -> RunOptions:
+def parse(values: dict[str, Any], where: str) -> RunOptions:
     """Check settings, given by their names.
 
     Raises:
-        UserError: naming the setting, what was given and what is allowed, and `where` it stands.
+        UserError: naming each wrong setting, what was given, what is allowed, and `where` it stands.
     """
     try:
         return RunOptions.model_validate(values)
@@ -147,12 +209,13 @@ def parse(values: dict[str, object], where: str) -> RunOptions:
 
 
 def _explain(error: ErrorDetails, where: str) -> str:
-    location = error["loc"]
     message = error["msg"].removeprefix("Value error, ")
-    if not location:
+    if not error["loc"]:
         return message
-    name = str(location[0]).replace("_", "-")
+    name = str(error["loc"][0]).replace("_", "-").removesuffix("-output")
     if error["type"] == "extra_forbidden":
-        known = [f.replace("_", "-") for f in RunOptions.model_fields if f != "json_output"] + ["json"]
+        known = [(field.alias or name).replace("_", "-") for name, field in RunOptions.model_fields.items()]
         return f"{where}: there is no setting {name!r}.{near_matches(name, known)}"
-    return f"{where}: {name}: {message} (given: {error['input']!r})"
+    if error["type"] == "value_error":
+        return f"--{name}: {message}"
+    return f"--{name}: {message} (given: {error['input']!r})"

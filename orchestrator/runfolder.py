@@ -1,8 +1,8 @@
 """A run's folder: which one, whose it is at the moment, and whether it is the run that is meant.
 
-Without `--out` the folder is `runs/<date>-<data>-<fingerprint>`. A killed run must go on when the same command
-is given again, so an unfinished one of the same identity and models is taken up, whatever its date; a finished
-one is left alone, and the command starts anew beside it.
+Without `--out` the folder is `runs/<date>-<data>-<fingerprint>`. A killed run must go on when the same
+command is given again, so an unfinished one of the same identity and models is taken up, whatever its date; a
+finished one is left alone, and the command starts anew beside it.
 """
 
 from __future__ import annotations
@@ -60,7 +60,10 @@ def _takes_up(folder: Path, models: set[str], *, retry_failed: bool) -> bool:
         asked = {model.name for model in journal.models()}
         if retry_failed:
             return models <= asked
-        return models == asked and any(journal.counts(name)[Outcome.MISSING] for name in asked)
+        if models != asked:
+            return False
+        killed = any(session["seconds"] is None for session in journal.sessions()[-1:])
+        return killed or any(journal.counts(name)[Outcome.MISSING] for name in asked)
 
 
 @contextlib.contextmanager
@@ -84,8 +87,8 @@ def locked(folder: Path) -> Iterator[None]:
             file.seek(0)
             owner = file.read().strip() or "unknown"
             raise RunError(
-                f"{folder}: another orchestrator (process {owner}) works on this run. Wait for it, end it, or "
-                "choose another --out."
+                f"{folder}: another orchestrator (process {owner}) works on this run. "
+                "Wait for it, end it, or choose another --out."
             ) from None
         file.truncate(0)
         file.write(f"{os.getpid()}\n")

@@ -1,6 +1,5 @@
 """The journal: every question of a run, every answer and every attempt, durable, in one SQLite file.
 
 Exactly once is the database's promise: (model, question) is unique, and an answer that is there is never
-replaced, but for a failure that is asked again. Not for a network file system, whose locks SQLite cannot
-trust.
+replaced. Not for a network file system, whose locks SQLite cannot trust.
 """

@@ -72,13 +72,12 @@ class JournalReader:
         row = self._reader.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
         return json.loads(row[0]) if row else None
 
-    def kept(self, model: str, inspection: Inspection, *, retry_failed: bool = False) -> dict[str, Reply]:
-        """Return the replies of an inspection that need not be asked for again, by question id."""
+    def kept(self, model: str, inspection: Inspection) -> dict[str, Reply]:
+        """Return the replies of an inspection that are there already, by question id."""
         rows = self._reader.execute(
             "SELECT question_id, answers.text, reasoning, failure FROM questions JOIN answers ON "
-            "answers.question = questions.id WHERE questions.inspection_id = ? AND answers.model = "
-            "? AND NOT (? AND outcome = 'failed')",
-            (inspection.inspection_id, self._id(model), retry_failed),
+            "answers.question = questions.id WHERE questions.inspection_id = ? AND answers.model = ?",
+            (inspection.inspection_id, self._id(model)),
         )
         return {row[0]: Reply(row[0], text=row[1], reasoning=row[2], failure=row[3]) for row in rows}
 

@@ -39,15 +39,7 @@ INSERT INTO answers (model, question, outcome, letter, rule, text, reasoning, pr
                      queue_seconds, encode_seconds, generate_seconds, seconds)
 SELECT models.id, questions.id, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
 FROM models, questions WHERE models.name = ? AND questions.question_id = ?
-ON CONFLICT (model, question) DO UPDATE SET
-    outcome = excluded.outcome, letter = excluded.letter, rule = excluded.rule, text = excluded.text,
-    reasoning = excluded.reasoning, prompt = excluded.prompt, finish_reason = excluded.finish_reason,
-    failure = excluded.failure, option_scores = excluded.option_scores,
-    prompt_tokens = excluded.prompt_tokens, completion_tokens = excluded.completion_tokens,
-    cached_prompt_tokens = excluded.cached_prompt_tokens, reasoning_tokens = excluded.reasoning_tokens,
-    queue_seconds = excluded.queue_seconds, encode_seconds = excluded.encode_seconds,
-    generate_seconds = excluded.generate_seconds, seconds = excluded.seconds
-WHERE answers.outcome = 'failed'
+ON CONFLICT (model, question) DO NOTHING
 """
 
 _ATTEMPT = """
@@ -119,6 +111,13 @@ class Journal(JournalReader):
         with explained(self.path), self._reader:
             self._reader.execute(
                 "UPDATE sessions SET seconds = ?, ending = ? WHERE id = ?", (seconds, ending, self._session)
+            )
+
+    def forget_failures(self, model: str) -> None:
+        """Make a model's failed questions unasked again. What happened to them stays in the attempts."""
+        with explained(self.path), self._reader:
+            self._reader.execute(
+                "DELETE FROM answers WHERE model = ? AND outcome = 'failed'", (self._id(model),)
             )
 
     # --------------------------------------------------------------------------------------- keeping

@@ -1,0 +1,110 @@
+"""The options of `orchestrator run`, made from the fields of `RunOptions`.
+
+So every option can stand in a settings file by construction, and help, file and command line cannot disagree.
+On the command line everything is optional: what is not given is left to the file, then to the defaults.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from pydantic.fields import FieldInfo
+
+from orchestrator.errors import UserError
+from orchestrator.options import RunOptions, parse
+
+Values = dict[str, Any]
+
+
+def with_run_options(verb: Callable[[RunOptions], None]) -> Callable[..., None]:
+    """Give a verb that takes `RunOptions` one command-line option per field, and `--config`."""
+
+    def command(config: Path | None = None, **given: Any) -> None:
+        values = read_settings(config) if config else {}
+        chosen = {name: value for name, value in given.items() if value is not None and value != []}
+        verb(parse(values | chosen, f"{config}" if config else "command line"))
+
+    parameters = [_parameter(name) for name, field in RunOptions.model_fields.items() if _extra(field)]
+    parameters.append(
+        inspect.Parameter(
+            "config",
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[
+                Path | None,
+                typer.Option(
+                    help="A YAML file with any of these settings, named as here without the dashes; what "
+                    "the command line says counts more. Every run leaves its own as config.yaml.",
+                    rich_help_panel="Where and how hard",
+                ),
+            ],
+        )
+    )
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    command.__doc__ = verb.__doc__
+    command.__name__ = verb.__name__
+    return command
+
+
+def _parameter(name: str) -> inspect.Parameter:
+    field = RunOptions.model_fields[name]
+    flag = "--" + (field.alias or name).replace("_", "-")
+    kind = _command_line_type(field.annotation)
+    declared = f"{flag}/--no-{flag[2:]}" if kind is bool else flag
+    default = "" if field.default in (None, (), False, "") else f" (default: {field.default})"
+    option = typer.Option(
+        declared,
+        help=f"{field.description}{default}",
+        rich_help_panel=_extra(field)["panel"],
+        metavar="" if kind is bool else _extra(field)["metavar"],
+        show_default=False,
+    )
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option]
+    )
+
+
+def _extra(field: FieldInfo) -> dict[str, Any]:
+    extra = field.json_schema_extra
+    return extra if isinstance(extra, dict) else {}
+
+
+def _command_line_type(annotation: Any) -> Any:
+    """Translate a field's type: tuples are options that may be repeated, optional types lose their None."""
+    if typing.get_origin(annotation) is tuple:
+        # Names are checked by `parse`, whose messages have near matches.
+        return list[str]
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return next(kind for kind in typing.get_args(annotation) if kind is not type(None))
+    return annotation
+
+
+def read_settings(path: Path) -> Values:
+    """Read a settings file; names may be spelled with dashes or underscores.
+
+    Raises:
+        UserError: if it cannot be read or is not a YAML mapping.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"--config {path}: cannot be read: {error.strerror}.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise UserError(
+            f"--config {path}{where}: this is not YAML: {getattr(error, 'problem', error)}."
+        ) from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise UserError(f"--config {path}: expected settings as `name: value` lines.")
+    return {str(name).replace("-", "_"): value for name, value in values.items()}
