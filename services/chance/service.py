@@ -1,0 +1,65 @@
+"""Chance: every offered letter is as likely as any other. A model must beat it to have seen anything."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Sequence
+
+from mmad_answer.model import (
+    Answer,
+    Capabilities,
+    Card,
+    Inspection,
+    Model,
+    NoOptions,
+    OptionScore,
+    Question,
+    Reply,
+)
+from mmad_answer.version import __version__
+
+
+class Chance(Model[NoOptions]):
+    """Uniform over the offered letters, drawn from the question's id and the seed alone."""
+
+    batch_size = 8
+
+    def describe(self) -> Card:
+        """Say who this is; there is nothing to load."""
+        return Card(
+            name="chance",
+            family="baseline",
+            checkpoint="uniform",
+            revision=__version__,
+            capabilities=Capabilities(
+                option_scores=True,
+                conversation_history=True,
+                chain_of_thought=True,
+                deterministic=True,
+                text_only=True,
+            ),
+            prompt_sha256=hashlib.sha256(b"").hexdigest(),
+            notes=(
+                "looks at nothing: images, history, instructions and requests to think change no answer",
+                "its answers depend on each question's id and on the seed alone",
+            ),
+        )
+
+    def answer(self, batch: Sequence[Inspection]) -> Iterator[Reply]:
+        """Draw a letter for each question."""
+        for inspection in batch:
+            for question in inspection.questions:
+                yield Reply(inspection, question.question_id, _draw(question, inspection))
+
+
+def _draw(question: Question, inspection: Inspection) -> Answer:
+    letters = [option.letter for option in question.options]
+    seed = inspection.generation.seed or 0
+    # Not Python's own hash() or random: those differ between processes or may between versions.
+    digest = hashlib.sha256(f"{seed}:{question.question_id}".encode()).digest()
+    letter = letters[int.from_bytes(digest, "big") % len(letters)]  # its bias is below 2**-250
+    scores: tuple[OptionScore, ...] = ()
+    if inspection.generation.option_scores:
+        scores = tuple(OptionScore(each, math.log(1 / len(letters))) for each in letters)
+    return Answer(letter, option_scores=scores)

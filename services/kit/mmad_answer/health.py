@@ -1,0 +1,18 @@
+"""Asks a service whether it can answer, for people, scripts and a container's HEALTHCHECK."""
+
+from __future__ import annotations
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+
+def check(target: str, service: str, timeout_seconds: float) -> str:
+    """The state in one word: "SERVING", "NOT_SERVING", or why there was no answer ("UNAVAILABLE", ...)."""
+    with grpc.insecure_channel(target) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        request = health_pb2.HealthCheckRequest(service=service)
+        try:
+            response = stub.Check(request, timeout=timeout_seconds)
+        except grpc.RpcError as error:
+            return str(error.code().name) if isinstance(error, grpc.Call) else str(error)
+    return health_pb2.HealthCheckResponse.ServingStatus.Name(response.status)

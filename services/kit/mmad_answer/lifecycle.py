@@ -1,0 +1,98 @@
+"""A service's life in its process: from the first line on stdout to the exit code.
+
+The first SIGTERM or SIGINT drains, the second exits at once. Work that does not end within the drain time is
+left behind by exiting without Python's clean-up, which would wait for its thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, NoReturn
+
+from mmad_answer.model import Model
+from mmad_answer.server import AnswerServer, Settings
+
+_PARENT_CHECK_SECONDS = 0.5
+_log = logging.getLogger(__name__)
+
+
+async def run(
+    model: Model[Any], settings: Settings, environment: Mapping[str, str], parent: int | None
+) -> None:
+    """Serve until a signal, or until `parent` (a process id) is no longer this process's parent.
+
+    Raises:
+        ListenError: the address cannot be had.
+        LoadError: from the model.
+    """
+    stopping = _stop_on_signals()
+    server = AnswerServer(model, settings, environment)
+    address = await server.start()
+    print(f"{model.describe().name} listening on {address}", flush=True)  # noqa: T201
+    async with _watching(parent):
+        loading = asyncio.create_task(server.load())
+        await _first(loading, stopping)
+        if not loading.done():
+            _exit_now(0)  # loading cannot be interrupted, and nobody waits for it
+        try:
+            loading.result()
+        except BaseException:
+            await server.abandon()
+            raise
+        _log.info("ready")
+        await stopping.wait()
+        _log.info("draining for at most %g s", settings.drain_seconds)
+        if not await server.drain():
+            _log.warning("stopped with work under way")
+            _exit_now(0)
+        await server.close()
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal(number: int) -> None:
+        if stopping.is_set():
+            _exit_now(128 + number)
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)
+    return stopping
+
+
+async def _first(task: asyncio.Task[None], event: asyncio.Event) -> None:
+    waiter = asyncio.create_task(event.wait())
+    await asyncio.wait({task, waiter}, return_when=asyncio.FIRST_COMPLETED)
+    waiter.cancel()
+
+
+@contextlib.asynccontextmanager
+async def _watching(parent: int | None) -> AsyncIterator[None]:
+    watch = asyncio.create_task(_exit_with(parent)) if parent is not None else None
+    try:
+        yield
+    finally:
+        if watch is not None:
+            watch.cancel()
+
+
+async def _exit_with(parent: int) -> None:
+    # Not prctl(PR_SET_PDEATHSIG): that one fires when the thread ends that started us, alive as its process may be.
+    while os.getppid() == parent:
+        await asyncio.sleep(_PARENT_CHECK_SECONDS)
+    _log.warning("the parent process %d is gone", parent)
+    _exit_now(1)
+
+
+def _exit_now(code: int) -> NoReturn:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

@@ -1,0 +1,145 @@
+"""The way of an inspection through the service: a place, its turn, decoding, a batch, its replies.
+
+Whoever waits for the answers walks this way himself, as one coroutine per call, so leaving it at any point
+(cancellation, a deadline) means leaving the queue. Turns are taken in the order of arrival, and there are so
+many of them as the workers hold plus one batch: the next batch is decoded while the model works, and a long
+queue holds encoded files only. What has reached the model keeps its turn and its place until its batch
+ends, though nobody may wait any more: its pixels are still there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import threading
+import time
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from mmad.answer.v1 import answer_pb2 as pb
+from mmad_answer import convert, images
+from mmad_answer.admission import Admission
+from mmad_answer.answering import answer_batch
+from mmad_answer.batching import Batcher
+from mmad_answer.model import Failure, FailureReason, Inspection, Model, Reply
+from mmad_answer.preparation import PixelCache, prepare
+from mmad_answer.refusal import too_late
+
+_log = logging.getLogger(__name__)
+
+
+class _Job:
+    """One inspection on its way, and the replies that its caller has not taken yet."""
+
+    def __init__(self, request: pb.AnswerRequest, headers: Sequence[images.Header]) -> None:
+        self.request = request
+        self.headers = headers
+        self.arrived = time.monotonic()
+        self.stopped = threading.Event()
+        self.inspection: Inspection
+        self.decode_seconds = 0.0
+        self.replies: asyncio.Queue[pb.AnswerResponse | None] = asyncio.Queue()
+        """None after the last one."""
+
+
+class Pipeline:
+    """All inspections under way in this process. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        model: Model[Any],
+        *,
+        max_queue: int,
+        batch_size: int,
+        batch_wait_seconds: float,
+        image_cache_bytes: int,
+    ) -> None:
+        workers = model.workers
+        self.admission = Admission(max_queue + workers * batch_size, workers)
+        self._model = model
+        self._turns = asyncio.Semaphore((workers + 1) * batch_size)
+        self._cache = PixelCache(image_cache_bytes)
+        self._decoding = ThreadPoolExecutor(min(4, os.cpu_count() or 1), "decode")
+        self.model_threads = ThreadPoolExecutor(workers, "model")
+        self._batcher = Batcher(self._run, size=batch_size, wait_seconds=batch_wait_seconds, workers=workers)
+
+    async def answer(
+        self, request: pb.AnswerRequest, time_left_seconds: float | None
+    ) -> AsyncIterator[pb.AnswerResponse]:
+        """Answer a checked request; each response comes as soon as it is known.
+
+        Raises:
+            Refusal: the images are broken, the queue is full, or the time ran out.
+        """
+        job = _Job(request, images.inspect([image.content for image in request.images]))
+        loop = asyncio.get_running_loop()
+        with contextlib.ExitStack() as held:
+            held.enter_context(self.admission.place())
+            if time_left_seconds is not None:
+                alarm = loop.call_later(time_left_seconds, job.stopped.set)
+                held.callback(alarm.cancel)
+            try:
+                await self._turns.acquire()
+                held.callback(self._turns.release)
+                await self._prepare(job)
+                ticket = self._batcher.put(job)
+                try:
+                    while (response := await job.replies.get()) is not None:
+                        yield response
+                finally:
+                    if not self._batcher.withdraw(ticket):
+                        rest = held.pop_all()
+                        ticket.add_done_callback(lambda _: rest.close())
+                if job.stopped.is_set():
+                    raise too_late()
+            finally:
+                job.stopped.set()
+
+    async def drain(self, timeout_seconds: float) -> bool:
+        """Wait for what is under way; whether all of it ended in time."""
+        try:
+            await asyncio.wait_for(self.admission.empty(), timeout_seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Stop the batcher and let the threads go; what a model still works on is not waited for."""
+        await self._batcher.close()
+        self._decoding.shutdown(wait=False, cancel_futures=True)
+        self.model_threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _prepare(self, job: _Job) -> None:
+        if job.stopped.is_set():
+            raise too_late()
+        began = time.monotonic()
+        pictures = await asyncio.get_running_loop().run_in_executor(
+            self._decoding, prepare, job.request.images, job.headers, self._cache, job.stopped
+        )
+        if job.stopped.is_set():
+            raise too_late()
+        job.decode_seconds = time.monotonic() - began
+        job.inspection = convert.inspection(job.request, pictures, job.stopped)
+
+    async def _run(self, batch: Sequence[_Job]) -> None:
+        jobs = {job.inspection: job for job in batch if not job.stopped.is_set()}
+        loop = asyncio.get_running_loop()
+        began = time.monotonic()
+
+        def deliver(reply: Reply) -> None:
+            job = jobs[reply.inspection]
+            response = convert.response(reply, began - job.arrived, job.decode_seconds)
+            loop.call_soon_threadsafe(job.replies.put_nowait, response)
+
+        try:
+            if jobs:
+                await loop.run_in_executor(
+                    self.model_threads, answer_batch, self._model, tuple(jobs), deliver
+                )
+                self.admission.record(time.monotonic() - began)
+        finally:
+            for job in batch:
+                job.replies.put_nowait(None)

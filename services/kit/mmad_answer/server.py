@@ -1,0 +1,148 @@
+"""The gRPC server around one model: addresses, options, health, reflection, and its states in their order.
+
+Loading, ready, draining: the process can be contacted from the first on, so that GetModel and the health
+service can say what goes on; only in the second is there an answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Final
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from mmad.answer.v1 import answer_pb2 as pb
+from mmad.answer.v1 import answer_pb2_grpc
+from mmad_answer.model import Model
+from mmad_answer.pipeline import Pipeline
+from mmad_answer.servicer import AnswerServicer
+
+SERVICE_NAME: Final = pb.DESCRIPTOR.services_by_name["AnswerService"].full_name
+_LAST_WORDS_SECONDS = 0.5  # for statuses under way to the wire, and for health watchers to be cut off
+
+
+class ListenError(Exception):
+    """The address cannot be had. Its message is one line for the person at the terminal."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How to serve, whatever the model."""
+
+    address: str = "127.0.0.1:50051"
+    """A gRPC address: "host:port" (port 0 takes a free one) or "unix:///path"."""
+    max_queue: int = 8
+    """Inspections that may wait, beyond those being worked on."""
+    batch_size: int | None = None
+    """None: the model's own."""
+    batch_wait_seconds: float = 0.0
+    drain_seconds: float = 30.0
+    max_request_bytes: int = 64 * 2**20
+    max_connection_age_seconds: float = 300.0
+    """0: connections may grow old."""
+    image_cache_bytes: int = 256 * 2**20
+
+
+class AnswerServer:
+    """One model, served. Make it inside a running event loop."""
+
+    def __init__(self, model: Model[Any], settings: Settings, environment: Mapping[str, str]) -> None:
+        self._model = model
+        self._settings = settings
+        self._pipeline = Pipeline(
+            model,
+            max_queue=settings.max_queue,
+            batch_size=settings.batch_size or model.batch_size,
+            batch_wait_seconds=settings.batch_wait_seconds,
+            image_cache_bytes=settings.image_cache_bytes,
+        )
+        self._servicer = AnswerServicer(
+            model,
+            self._pipeline,
+            max_request_bytes=settings.max_request_bytes,
+            environment=environment,
+        )
+        self._health = health.aio.HealthServicer()
+        self._server = grpc.aio.server(options=_channel_options(settings))
+
+    async def start(self) -> str:
+        """Listen, in state LOADING; returns the address to contact.
+
+        Raises:
+            ListenError: the address cannot be had.
+        """
+        answer_pb2_grpc.add_AnswerServiceServicer_to_server(self._servicer, self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        reflection.enable_server_reflection(
+            (SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
+        )
+        await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
+        await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        address = self._settings.address
+        try:
+            port = self._server.add_insecure_port(address)
+        except RuntimeError:
+            port = 0
+        if not port:
+            raise ListenError(f"cannot listen on {address}: it is in use, or no address of this machine")
+        await self._server.start()
+        return address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
+
+    async def load(self) -> None:
+        """Load the model in its own thread, then be ready.
+
+        Raises:
+            LoadError: from the model.
+        """
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._pipeline.model_threads, self._model.load)
+        if self._servicer.state == pb.STATE_LOADING:
+            self._servicer.state = pb.STATE_READY
+            await self._set_health(health_pb2.HealthCheckResponse.SERVING)
+
+    async def drain(self) -> bool:
+        """Take nothing new and wait for what is under way; whether it ended within the drain time."""
+        self._servicer.state = pb.STATE_DRAINING
+        await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        return await self._pipeline.drain(self._settings.drain_seconds)
+
+    async def close(self) -> None:
+        """Free the model, stop listening and cut off what is left. The model must be at rest."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._pipeline.model_threads, self._model.close)
+        await self._server.stop(_LAST_WORDS_SECONDS)
+        await self._pipeline.close()
+
+    async def abandon(self) -> None:
+        """Stop at once, the model never having been ready."""
+        await self._server.stop(None)
+        await self._pipeline.close()
+
+    async def _set_health(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
+        await self._health.set(SERVICE_NAME, status)
+
+
+def _channel_options(settings: Settings) -> list[tuple[str, int]]:
+    options = [
+        ("grpc.max_receive_message_length", settings.max_request_bytes),
+        ("grpc.max_send_message_length", -1),
+        # Two servers on one port would share its calls by chance.
+        ("grpc.so_reuseport", 0),
+        # Callers ping every 2 s to notice a hung server; by default that is "too many pings".
+        ("grpc.http2.min_ping_interval_without_data_ms", 1000),
+        ("grpc.http2.max_ping_strikes", 0),
+        ("grpc.keepalive_permit_without_calls", 1),
+        # Our own pings notice callers that vanished without a word.
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+    ]
+    if settings.max_connection_age_seconds:
+        # Callers look their replicas up anew when a connection ends. Streams under way are never cut.
+        options.append(("grpc.max_connection_age_ms", int(settings.max_connection_age_seconds * 1000)))
+        options.append(("grpc.max_connection_age_grace_ms", 2**31 - 1))
+    return options
