@@ -15,7 +15,7 @@ from mmad_answer.serving import serve_command
 from mmad_answer.version import __version__
 
 
-@click.group()
+@click.group(no_args_is_help=False)
 @click.version_option(__version__, prog_name="mmad-answer", message="%(prog)s %(version)s")
 def command() -> None:
     """Serve multimodal models behind the contract mmad.answer.v1."""
@@ -31,12 +31,17 @@ class _Folders(click.Group):
         return []
 
 
-@command.group(cls=_Folders, subcommand_metavar="FOLDER [OPTIONS]")
-def serve() -> None:
+@command.group(
+    cls=_Folders, options_metavar="", subcommand_metavar="FOLDER [OPTIONS]", invoke_without_command=True
+)
+@click.pass_context
+def serve(ctx: click.Context) -> None:
     """Serve the model in FOLDER.
 
     `mmad-answer serve FOLDER --help` lists all options, those of the folder's model too.
     """
+    if ctx.invoked_subcommand is None:
+        raise click.UsageError("name the folder of a service: mmad-answer serve FOLDER")
 
 
 @command.command()
@@ -56,8 +61,6 @@ def main() -> None:
     """Run the command."""
     try:
         code = command.main(standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        _fail(error.format_message(), 2)
     except click.ClickException as error:
         _fail(error.format_message(), 2)
     except (ServiceError, ListenError, LoadError) as error:

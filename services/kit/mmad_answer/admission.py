@@ -34,7 +34,7 @@ class Admission:
         """Hold a place.
 
         Raises:
-            Refusal: RESOURCE_EXHAUSTED with RetryInfo, when all places are taken.
+            RefusalError: RESOURCE_EXHAUSTED with RetryInfo, when all places are taken.
         """
         if self.in_flight >= self.limit:
             raise full(self.retry_seconds())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any
 
 from mmad_answer.model import Failure, FailureReason, Inspection, Model, Reply
@@ -26,8 +26,9 @@ def answer_batch(model: Model[Any], batch: Sequence[Inspection], deliver: Callab
     failure = Failure(FailureReason.INTERNAL, "the model gave no answer to this question")
     try:
         replies = model.answer(batch)
-        # A generator's own clean-up belongs into this thread, now, not to whenever it is collected.
-        with contextlib.closing(replies) if hasattr(replies, "close") else contextlib.nullcontext():
+        with contextlib.ExitStack() as stack:
+            if isinstance(replies, Generator):
+                stack.callback(replies.close)  # its clean-up belongs here, not to the garbage collector
             _deliver_fitting(replies, open_questions, deliver)
     except BaseException as error:  # a library's sys.exit() in here must not lose the batch
         _log.exception("the model failed on a batch of %d", len(batch))

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 
 from mmad.answer.v1 import answer_pb2 as pb
+
 from mmad_answer.model import Card
 from mmad_answer.refusal import invalid, lacks
 
@@ -21,7 +22,7 @@ def check_request(request: pb.AnswerRequest, card: Card) -> None:
     """Check everything about a request but the contents of its images.
 
     Raises:
-        Refusal: INVALID_ARGUMENT naming every wrong field, or FAILED_PRECONDITION for a capability that
+        RefusalError: INVALID_ARGUMENT naming every wrong field, or FAILED_PRECONDITION for a capability that
             the model lacks.
     """
     violations = [

@@ -7,25 +7,26 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from mmad.answer.v1 import answer_pb2 as pb
+
 from mmad_answer import model as m
 
-ROLES: Final[Mapping[pb.ImageRole, m.ImageRole]] = {
+ROLES: Final[Mapping[pb.ImageRole.ValueType, m.ImageRole]] = {
     pb.IMAGE_ROLE_QUERY: m.ImageRole.QUERY,
     pb.IMAGE_ROLE_NORMAL_TEMPLATE: m.ImageRole.NORMAL_TEMPLATE,
     pb.IMAGE_ROLE_DEFECT_EXAMPLE: m.ImageRole.DEFECT_EXAMPLE,
     pb.IMAGE_ROLE_EXPERT_HINT: m.ImageRole.EXPERT_HINT,
 }
-_CHAINS: Final[Mapping[pb.ChainOfThought, m.ChainOfThought]] = {
+_CHAINS: Final[Mapping[pb.ChainOfThought.ValueType, m.ChainOfThought]] = {
     pb.CHAIN_OF_THOUGHT_UNSPECIFIED: m.ChainOfThought.NONE,
     pb.CHAIN_OF_THOUGHT_PER_QUESTION: m.ChainOfThought.PER_QUESTION,
     pb.CHAIN_OF_THOUGHT_PER_INSPECTION: m.ChainOfThought.PER_INSPECTION,
 }
-_FINISHES: Final[Mapping[m.FinishReason, pb.FinishReason]] = {
+_FINISHES: Final[Mapping[m.FinishReason, pb.FinishReason.ValueType]] = {
     m.FinishReason.STOP: pb.FINISH_REASON_STOP,
     m.FinishReason.LENGTH: pb.FINISH_REASON_LENGTH,
     m.FinishReason.REFUSED: pb.FINISH_REASON_REFUSED,
 }
-_FAILURES: Final[Mapping[m.FailureReason, pb.FailureReason]] = {
+_FAILURES: Final[Mapping[m.FailureReason, pb.FailureReason.ValueType]] = {
     m.FailureReason.CONTEXT_TOO_LONG: pb.FAILURE_REASON_CONTEXT_TOO_LONG,
     m.FailureReason.PROVIDER: pb.FAILURE_REASON_PROVIDER,
     m.FailureReason.OUT_OF_MEMORY: pb.FAILURE_REASON_OUT_OF_MEMORY,
@@ -106,7 +107,7 @@ def _answered(answer: m.Answer) -> pb.Answered:
 def card(
     card: m.Card,
     *,
-    state: pb.State,
+    state: pb.State.ValueType,
     state_detail: str,
     max_in_flight: int,
     max_request_bytes: int,

@@ -13,7 +13,7 @@ _REQUIREMENT_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def versions(folder: Path) -> dict[str, str]:
-    """Package name to version, for all that is installed of the folder's requirements.txt and of the kit's."""
+    """Package name to version, for what is installed of the folder's requirements.txt and of the kit's."""
     found = {"python": platform.python_version()}
     for name in (*_OWN_PACKAGES, *_required(folder / "requirements.txt")):
         try:

@@ -12,7 +12,7 @@ def check(target: str, service: str, timeout_seconds: float) -> str:
         stub = health_pb2_grpc.HealthStub(channel)
         request = health_pb2.HealthCheckRequest(service=service)
         try:
-            response = stub.Check(request, timeout=timeout_seconds)
+            response = stub.Check(request, timeout=timeout_seconds)  # type: ignore[attr-defined]
         except grpc.RpcError as error:
             return str(error.code().name) if isinstance(error, grpc.Call) else str(error)
     return health_pb2.HealthCheckResponse.ServingStatus.Name(response.status)

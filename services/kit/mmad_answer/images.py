@@ -55,7 +55,7 @@ def inspect(contents: Sequence[bytes]) -> tuple[Header, ...]:
     """Read the headers of all images of an inspection.
 
     Raises:
-        Refusal: INVALID_ARGUMENT that names every image that cannot be one, and why.
+        RefusalError: INVALID_ARGUMENT that names every image that cannot be one, and why.
     """
     headers: list[Header] = []
     violations: list[Violation] = []
@@ -82,11 +82,7 @@ def read_header(content: bytes) -> Header:
     """
     if not content:
         raise BrokenImageError("is empty")
-    for name, media_type, offset, signature in _SIGNATURES:
-        if content.startswith(signature, offset):
-            break
-    else:
-        raise BrokenImageError("is not an image: PNG, JPEG, WebP, BMP and TIFF are read")
+    name, media_type = _sniff(content)
     try:
         with _open(content, name) as image:
             width, height = image.size
@@ -100,6 +96,13 @@ def read_header(content: bytes) -> Header:
             f"is a decompression bomb: {width} x {height} pixels, and {MAX_PIXELS:,} are allowed"
         )
     return Header(name, media_type, width, height)
+
+
+def _sniff(content: bytes) -> tuple[str, str]:
+    for name, media_type, offset, signature in _SIGNATURES:
+        if content.startswith(signature, offset):
+            return name, media_type
+    raise BrokenImageError("is not an image: PNG, JPEG, WebP, BMP and TIFF are read")
 
 
 def decode(content: bytes, header: Header) -> PIL.Image.Image:

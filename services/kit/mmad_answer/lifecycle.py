@@ -85,8 +85,8 @@ async def _watching(parent: int | None) -> AsyncIterator[None]:
 
 
 async def _exit_with(parent: int) -> None:
-    # Not prctl(PR_SET_PDEATHSIG): that one fires when the thread ends that started us, alive as its process may be.
-    while os.getppid() == parent:
+    # Not prctl(PR_SET_PDEATHSIG): it fires when the thread that started us ends, though its process lives.
+    while os.getppid() == parent:  # noqa: ASYNC110 - nothing tells us, so we look
         await asyncio.sleep(_PARENT_CHECK_SECONDS)
     _log.warning("the parent process %d is gone", parent)
     _exit_now(1)

@@ -16,7 +16,7 @@ from mmad_answer.model import Model
 
 
 class ServiceError(Exception):
-    """The folder holds no service that can be started. Its message is one line for the person at the terminal."""
+    """The folder holds no service that can be started. Its message is one line for people."""
 
 
 def find_model_class(folder: Path) -> type[Model[Any]]:

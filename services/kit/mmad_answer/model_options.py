@@ -1,7 +1,7 @@
 """A model's Options dataclass as options of the command line, and back.
 
-A field `map_scale: float = 0.5` becomes `--map-scale FLOAT`, and MMAD_ANSWER_MAP_SCALE in the environment. Its
-help is the string under the field, as in the rest of this project.
+A field `map_scale: float = 0.5` becomes `--map-scale FLOAT`, and MMAD_ANSWER_MAP_SCALE in the environment.
+Its help is the string under the field, as in the rest of this project.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import ast
 import dataclasses
 import enum
 import inspect
+import itertools
 import pathlib
 import textwrap
 import types
@@ -79,14 +80,13 @@ def _click_option(field: dataclasses.Field[Any], hint: Any, text: str | None, wh
         required=required,
         show_default=not required and default not in (None, ""),
         envvar=environment_variable(field.name),
-        show_envvar=True,
         help=text,
     )
 
 
-def _click_type(kind: Any, where: str) -> click.ParamType | type:
+def _click_type(kind: Any, where: str) -> Any:
     if kind in (str, int, float, bool):
-        return typing.cast(type, kind)
+        return kind
     if kind is pathlib.Path:
         return click.Path(path_type=pathlib.Path)
     if _is_enum(kind):
@@ -118,8 +118,8 @@ def _attribute_docstrings(cls: type[Any]) -> dict[str, str]:
         return {}
     docs: dict[str, str] = {}
     statements = body.body if isinstance(body, ast.ClassDef) else []
-    for field, below in zip(statements, statements[1:], strict=False):
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-            if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
-                docs[field.target.id] = " ".join(str(below.value.value).split())
+    for field, below in itertools.pairwise(statements):
+        match field, below:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                docs[name] = " ".join(text.split())
     return docs

@@ -15,16 +15,17 @@ import logging
 import os
 import threading
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from mmad.answer.v1 import answer_pb2 as pb
+
 from mmad_answer import convert, images
 from mmad_answer.admission import Admission
 from mmad_answer.answering import answer_batch
 from mmad_answer.batching import Batcher
-from mmad_answer.model import Failure, FailureReason, Inspection, Model, Reply
+from mmad_answer.model import Inspection, Model, Reply
 from mmad_answer.preparation import PixelCache, prepare
 from mmad_answer.refusal import too_late
 
@@ -68,11 +69,11 @@ class Pipeline:
 
     async def answer(
         self, request: pb.AnswerRequest, time_left_seconds: float | None
-    ) -> AsyncIterator[pb.AnswerResponse]:
+    ) -> AsyncGenerator[pb.AnswerResponse, None]:
         """Answer a checked request; each response comes as soon as it is known.
 
         Raises:
-            Refusal: the images are broken, the queue is full, or the time ran out.
+            RefusalError: the images are broken, the queue is full, or the time ran out.
         """
         job = _Job(request, images.inspect([image.content for image in request.images]))
         loop = asyncio.get_running_loop()

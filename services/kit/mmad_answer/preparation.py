@@ -12,8 +12,8 @@ import threading
 from collections.abc import Sequence
 
 import PIL.Image
-
 from mmad.answer.v1 import answer_pb2 as pb
+
 from mmad_answer import convert
 from mmad_answer.images import BrokenImageError, Header, decode
 from mmad_answer.model import Image, ImageRole
@@ -57,7 +57,7 @@ def prepare(
     """Decode an inspection's images; stops between two images once `stopped` is set.
 
     Raises:
-        Refusal: INVALID_ARGUMENT that names every image that is truncated or damaged.
+        RefusalError: INVALID_ARGUMENT that names every image that is truncated or damaged.
     """
     images: list[Image] = []
     violations: list[tuple[str, str]] = []

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2, message
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 from grpc_status import rpc_status
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     """A call that ends without an answer. `str(refusal)` is the status message."""
 
     def __init__(self, code: grpc.StatusCode, text: str, *details: message.Message) -> None:
@@ -32,11 +32,11 @@ class Refusal(Exception):
         return rpc_status.to_status(status_pb2.Status(code=number, message=str(self), details=packed))
 
 
-def invalid(violations: Sequence[tuple[str, str]]) -> Refusal:
+def invalid(violations: Sequence[tuple[str, str]]) -> RefusalError:
     """INVALID_ARGUMENT with a BadRequest: (field, reason) for everything that is wrong with the request."""
     field, reason = violations[0]
     more = f" (and {len(violations) - 1} more)" if len(violations) > 1 else ""
-    return Refusal(
+    return RefusalError(
         grpc.StatusCode.INVALID_ARGUMENT,
         f"{field}: {reason}{more}",
         error_details_pb2.BadRequest(
@@ -48,26 +48,26 @@ def invalid(violations: Sequence[tuple[str, str]]) -> Refusal:
     )
 
 
-def lacks(capability: str) -> Refusal:
+def lacks(capability: str) -> RefusalError:
     """FAILED_PRECONDITION: the model cannot do what was asked."""
-    return Refusal(grpc.StatusCode.FAILED_PRECONDITION, f"this model has no {capability}")
+    return RefusalError(grpc.StatusCode.FAILED_PRECONDITION, f"this model has no {capability}")
 
 
-def unavailable(reason: str) -> Refusal:
+def unavailable(reason: str) -> RefusalError:
     """UNAVAILABLE: ask again, perhaps another replica."""
-    return Refusal(grpc.StatusCode.UNAVAILABLE, reason)
+    return RefusalError(grpc.StatusCode.UNAVAILABLE, reason)
 
 
-def too_late() -> Refusal:
+def too_late() -> RefusalError:
     """DEADLINE_EXCEEDED: the caller's time ran out before the model was asked."""
-    return Refusal(grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline passed before the model was done")
+    return RefusalError(grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline passed before the model was done")
 
 
-def full(retry_seconds: float) -> Refusal:
+def full(retry_seconds: float) -> RefusalError:
     """RESOURCE_EXHAUSTED with RetryInfo: the queue is full, wait that long."""
     fraction, seconds = math.modf(retry_seconds)
     delay = duration_pb2.Duration(seconds=int(seconds), nanos=int(fraction * 1e9))
-    return Refusal(
+    return RefusalError(
         grpc.StatusCode.RESOURCE_EXHAUSTED,
         f"the queue is full: ask again in {retry_seconds:.1f} s",
         error_details_pb2.RetryInfo(retry_delay=delay),

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import errno
+import logging
+import socket
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -15,15 +18,18 @@ import grpc
 import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-
 from mmad.answer.v1 import answer_pb2 as pb
 from mmad.answer.v1 import answer_pb2_grpc
+
 from mmad_answer.model import Model
 from mmad_answer.pipeline import Pipeline
 from mmad_answer.servicer import AnswerServicer
 
 SERVICE_NAME: Final = pb.DESCRIPTOR.services_by_name["AnswerService"].full_name
 _LAST_WORDS_SECONDS = 0.5  # for statuses under way to the wire, and for health watchers to be cut off
+
+
+_log = logging.getLogger(__name__)
 
 
 class ListenError(Exception):
@@ -84,12 +90,13 @@ class AnswerServer:
         await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
         await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
         address = self._settings.address
+        _probe(address)
         try:
             port = self._server.add_insecure_port(address)
         except RuntimeError:
             port = 0
         if not port:
-            raise ListenError(f"cannot listen on {address}: it is in use, or no address of this machine")
+            raise ListenError(f"cannot listen on {address}")
         await self._server.start()
         return address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
 
@@ -114,7 +121,10 @@ class AnswerServer:
     async def close(self) -> None:
         """Free the model, stop listening and cut off what is left. The model must be at rest."""
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._pipeline.model_threads, self._model.close)
+        try:
+            await loop.run_in_executor(self._pipeline.model_threads, self._model.close)
+        except Exception:
+            _log.exception("the model failed to close")
         await self._server.stop(_LAST_WORDS_SECONDS)
         await self._pipeline.close()
 
@@ -123,8 +133,25 @@ class AnswerServer:
         await self._server.stop(None)
         await self._pipeline.close()
 
-    async def _set_health(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
+    async def _set_health(self, status: int) -> None:
         await self._health.set(SERVICE_NAME, status)
+
+
+def _probe(address: str) -> None:
+    # gRPC would only say no; the system says why.
+    if address.startswith("unix:"):
+        return
+    host, _, port = address.rpartition(":")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host.strip("[]"), int(port)))
+    except ValueError:
+        raise ListenError(f"cannot listen on {address!r}: neither host:port nor unix:///path") from None
+    except OSError as error:
+        remedy = ": choose another port, or 0 for a free one" if error.errno == errno.EADDRINUSE else ""
+        raise ListenError(f"cannot listen on {address}: {error.strerror}{remedy}") from None
 
 
 def _channel_options(settings: Settings) -> list[tuple[str, int]]:

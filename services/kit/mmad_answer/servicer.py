@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import grpc.aio
-
 from mmad.answer.v1 import answer_pb2 as pb
 from mmad.answer.v1 import answer_pb2_grpc
+
 from mmad_answer import convert
 from mmad_answer.checks import check_request
 from mmad_answer.model import Model
 from mmad_answer.pipeline import Pipeline
-from mmad_answer.refusal import Refusal, too_late, unavailable
+from mmad_answer.refusal import RefusalError, too_late, unavailable
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class AnswerServicer(answer_pb2_grpc.AnswerServiceServicer):
         max_request_bytes: int,
         environment: Mapping[str, str],
     ) -> None:
-        self.state: pb.State = pb.STATE_LOADING
+        self.state: pb.State.ValueType = pb.STATE_LOADING
         self._model = model
         self._pipeline = pipeline
         self._max_request_bytes = max_request_bytes
@@ -52,7 +52,7 @@ class AnswerServicer(answer_pb2_grpc.AnswerServiceServicer):
             environment=self._environment,
         )
 
-    async def Answer(  # noqa: N802
+    async def Answer(  # type: ignore[override]  # noqa: N802
         self, request: pb.AnswerRequest, context: grpc.aio.ServicerContext[Any, pb.AnswerResponse]
     ) -> None:
         """Answer all the questions of one inspection, each by itself."""
@@ -67,7 +67,7 @@ class AnswerServicer(answer_pb2_grpc.AnswerServiceServicer):
             async with contextlib.aclosing(self._pipeline.answer(request, time_left)) as responses:
                 async for response in responses:
                     await context.write(response)
-        except Refusal as refusal:
+        except RefusalError as refusal:
             _log.info("refused %r: %s: %s", request.inspection_id, refusal.code.name, refusal)
             status = refusal.status()
             await context.abort(status.code, status.details, status.trailing_metadata)

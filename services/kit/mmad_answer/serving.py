@@ -6,6 +6,7 @@ Every option can stand in the environment as well, as MMAD_ANSWER_<NAME>.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import os
 from pathlib import Path
@@ -46,7 +47,8 @@ def serve_command(folder: Path) -> click.Command:
         str(folder),
         callback=serve,
         params=[*of_model, *own],
-        help=f"Serve {model_class.__name__} of {folder}.\n\nIts own options come first.",
+        help=inspect.getdoc(model_class),
+        epilog=f"Every option can stand in the environment: --port as {environment_variable('port')}.",
     )
 
 
@@ -122,7 +124,7 @@ def _own_options() -> list[click.Option]:
             "max-connection-age-seconds",
             seconds,
             defaults.max_connection_age_seconds,
-            "After so long a connection is renewed, so that callers see new replicas; streams go on. 0: never.",
+            "When connections are renewed, so that callers see new replicas; streams go on. 0: never.",
         ),
         option(
             "exit-with-parent",
