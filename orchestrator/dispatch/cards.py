@@ -1,0 +1,58 @@
+"""What model cards decide: whether two are of one model, what may be asked of it, what all replicas take."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from orchestrator.dispatch import Prompting
+from orchestrator.vocabulary import ModelCard, ModelIdentity
+
+
+def differences(one: ModelIdentity, other: ModelIdentity) -> list[str]:
+    """Return, for people, each part of the identity that differs: "revision: 'a1' and 'b2'".
+
+    The names are compared as well: what a service calls itself, whatever the run calls it.
+    """
+    found = [
+        f"{field.name}: {getattr(one, field.name)!r} and {getattr(other, field.name)!r}"
+        for field in dataclasses.fields(ModelIdentity)
+        if field.name != "settings" and getattr(one, field.name) != getattr(other, field.name)
+    ]
+    ones, others = dict(one.settings), dict(other.settings)
+    return found + [
+        f"setting {key}: {ones.get(key, '(none)')!r} and {others.get(key, '(none)')!r}"
+        for key in sorted(ones.keys() | others.keys())
+        if ones.get(key) != others.get(key)
+    ]
+
+
+def unsupported(card: ModelCard, prompting: Prompting) -> list[str]:
+    """Return, for people, everything that is asked of a model but that it cannot do. Empty: it can do all."""
+    demands = (
+        (prompting.history, card.conversation_history, "it keeps no conversation history (--history)"),
+        (prompting.cot is not None, card.chain_of_thought, "it does not think before it answers (--cot)"),
+        (
+            prompting.option_scores,
+            card.option_scores,
+            "it gives no option scores (--option-scores, --answer-by scores)",
+        ),
+        (prompting.text_only, card.text_only, "it does not answer without an image (--text-only)"),
+        (not prompting.text_only, card.max_images > 0, "it takes no image (only --text-only can be asked)"),
+    )
+    return [reason for wanted, able, reason in demands if wanted and not able]
+
+
+def common(cards: Sequence[ModelCard]) -> ModelCard:
+    """Return one card for the replicas of a model: the first one's, with what every replica can take."""
+    return dataclasses.replace(
+        cards[0],
+        max_images=min(card.max_images for card in cards),
+        max_in_flight=min(card.max_in_flight for card in cards),
+        max_request_bytes=min(card.max_request_bytes for card in cards),
+        option_scores=all(card.option_scores for card in cards),
+        conversation_history=all(card.conversation_history for card in cards),
+        chain_of_thought=all(card.chain_of_thought for card in cards),
+        deterministic=all(card.deterministic for card in cards),
+        text_only=all(card.text_only for card in cards),
+    )

@@ -1,0 +1,109 @@
+"""One address and the two calls of the contract.
+
+Retries are the dispatcher's, never gRPC's: C-core silently stops retrying requests over 256 KiB, and an
+attempt that the journal does not know of cannot be counted. A hung server is noticed by pings; it takes all
+four of their settings. Requests are not compressed: the images are already. They are serialised once, by
+the caller, who has to know their size anyway.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator
+
+import grpc
+
+from orchestrator.dispatch import wire
+from orchestrator.dispatch.faults import call_error
+from orchestrator.dispatch.pace import Pace
+from orchestrator.dispatch.stubs import answer_pb2
+from orchestrator.vocabulary import ModelCard
+
+CONTRACT = answer_pb2.DESCRIPTOR.services_by_name["AnswerService"].full_name
+_HERE = re.compile(r"(localhost|127\.[\d.]+|\[::1\])(:\d+)?|unix:.*")
+
+
+class Client:
+    """A connection to one address, made when it is first needed and made again after a loss."""
+
+    def __init__(self, target: str, pace: Pace) -> None:
+        self.target = target
+        self.channel = grpc.aio.insecure_channel(target, options=_options(target, pace))
+        self._get_model: grpc.aio.UnaryUnaryMultiCallable[
+            answer_pb2.GetModelRequest, answer_pb2.GetModelResponse
+        ] = self.channel.unary_unary(
+            f"/{CONTRACT}/GetModel",
+            request_serializer=answer_pb2.GetModelRequest.SerializeToString,
+            response_deserializer=answer_pb2.GetModelResponse.FromString,
+        )
+        self._answer: grpc.aio.UnaryStreamMultiCallable[bytes, answer_pb2.AnswerResponse] = (
+            self.channel.unary_stream(
+                f"/{CONTRACT}/Answer",
+                response_deserializer=answer_pb2.AnswerResponse.FromString,
+            )
+        )
+
+    def connected(self) -> bool:
+        """Whether the connection stands. After a loss it does not, until the next call has made it anew."""
+        return self.channel.get_state() is grpc.ChannelConnectivity.READY
+
+    async def get_model(self, timeout_seconds: float) -> ModelCard:
+        """Ask who is there.
+
+        Raises:
+            CallError: there was no answer.
+        """
+        try:
+            response = await self._get_model(answer_pb2.GetModelRequest(), timeout=timeout_seconds)
+        except grpc.aio.AioRpcError as error:
+            raise call_error(error) from None
+        return wire.model_card(response)
+
+    async def answer(
+        self, request: bytes, timeout_seconds: float
+    ) -> AsyncGenerator[answer_pb2.AnswerResponse, None]:
+        """Put a serialised AnswerRequest, and yield the responses as they come.
+
+        Close the iterator to cancel the call.
+
+        Raises:
+            CallError: the call did not end with OK.
+        """
+        call = self._answer(request, timeout=timeout_seconds)
+        try:
+            async for response in call:
+                yield response
+        except grpc.aio.AioRpcError as error:
+            raise call_error(error) from None
+        finally:
+            call.cancel()  # of no effect on a call that has ended
+
+    async def close(self) -> None:
+        """Close the connection, and cancel what is under way."""
+        await self.channel.close()
+
+
+def _options(target: str, pace: Pace) -> list[tuple[str, int | str]]:
+    options: list[tuple[str, int | str]] = [
+        ("grpc.enable_retries", 0),
+        ("grpc.keepalive_time_ms", _milliseconds(pace.ping_seconds)),
+        ("grpc.keepalive_timeout_ms", _milliseconds(pace.ping_timeout_seconds)),
+        ("grpc.http2.ping_timeout_ms", _milliseconds(pace.ping_timeout_seconds)),
+        ("grpc.http2.max_pings_without_data", 0),
+        ("grpc.min_reconnect_backoff_ms", _milliseconds(pace.connect_seconds)),
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 1000),
+        # A subchannel that is shared with others in this process would share their back-off too.
+        ("grpc.use_local_subchannel_pool", 1),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.max_receive_message_length", -1),
+    ]
+    if target.startswith("dns:"):
+        options.append(("grpc.lb_policy_name", "round_robin"))
+    if _HERE.fullmatch(target):
+        options.append(("grpc.enable_http_proxy", 0))  # no proxy reaches this machine's own loopback
+    return options
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)

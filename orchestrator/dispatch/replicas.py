@@ -1,0 +1,228 @@
+"""The replicas of one model: who may take the next inspection, who sits out, and when the model is over.
+
+A replica whose connection is lost, or that says UNAVAILABLE, sits on the bench: it gets no inspection until
+GetModel has shown that it is well and still the same model. So a replica that is out of reach costs no
+attempts, a restart with another checkpoint is noticed before anything is asked of it, and an inspection
+that kills its service is given up after its attempts, since only what was sent to a replica in good health
+is counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Self
+
+from orchestrator.dispatch import ConnectedModel, Effort, Observer
+from orchestrator.dispatch.cards import differences
+from orchestrator.dispatch.client import Client
+from orchestrator.dispatch.faults import CallError
+from orchestrator.dispatch.limit import AdaptiveLimit
+from orchestrator.dispatch.pace import Pace
+from orchestrator.vocabulary import Endpoint
+
+
+class ModelOverError(Exception):
+    """Nothing more is asked of this model. `Replicas.over` says why."""
+
+
+class Replica:
+    """One address of a model, and how it is doing."""
+
+    def __init__(self, endpoint: Endpoint, client: Client, limit: AdaptiveLimit) -> None:
+        self.endpoint = endpoint
+        self.client = client
+        self.limit = limit
+        self.in_flight = 0
+        self.strikes = 0
+        """Failed calls and probes since the last call that ended well."""
+        self.benched = False
+        self.trouble = ""
+        """Why a probe found it unfit; "" on the bench means that the probe is still under way."""
+        self.next_probe_at = 0.0
+        self.resting_until = 0.0
+        """It has asked to be left alone until then (monotonic clock)."""
+
+
+class Replicas:
+    """An async context manager; inside it, `slot` gives out places at the replicas."""
+
+    def __init__(self, model: ConnectedModel, effort: Effort, pace: Pace, observer: Observer) -> None:
+        self.over = ""
+        """Why nothing more is asked of this model; "" while it goes on."""
+        self.capacity = 0
+        """Inspections that all replicas together can have under way, once their limits have grown."""
+        self._model = model
+        self._effort = effort
+        self._pace = pace
+        self._observer = observer
+        self._shown = ""
+        self._replicas: list[Replica] = []
+        self._probes: set[asyncio.Task[None]] = set()
+        self._changed = asyncio.Event()
+        self._over_event = asyncio.Event()
+        self._patience: asyncio.TimerHandle | None = None
+
+    async def __aenter__(self) -> Self:
+        card = self._model.card
+        most = min(card.max_in_flight, self._effort.concurrency or card.max_in_flight)
+        self._replicas = [
+            Replica(
+                endpoint,
+                Client(endpoint.target, self._pace),
+                AdaptiveLimit(self._pace.first_in_flight, most),
+            )
+            for endpoint in self._model.endpoints
+        ]
+        self.capacity = sum(replica.limit.maximum for replica in self._replicas)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._be_patient()
+        for probe in self._probes:
+            probe.cancel()
+        await asyncio.gather(*self._probes, return_exceptions=True)
+        await asyncio.gather(*(replica.client.close() for replica in self._replicas))
+
+    @contextlib.asynccontextmanager
+    async def slot(self, avoid: Replica | None = None) -> AsyncIterator[Replica]:
+        """Wait for a place at a replica that is well, at another than `avoid` if one is free.
+
+        Raises:
+            ModelOverError: nothing more is asked of this model.
+        """
+        while not self.over:
+            if (replica := self._free(avoid)) is not None:
+                break
+            await self._changed.wait()
+        else:
+            raise ModelOverError
+        replica.in_flight += 1
+        try:
+            yield replica
+        finally:
+            replica.in_flight -= 1
+            self._wake()
+
+    async def pause(self, seconds: float) -> None:
+        """Sleep, but no longer than the model goes on."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._over_event.wait(), seconds)
+
+    def succeeded(self, replica: Replica) -> None:
+        """Take note of a call that ended well."""
+        replica.strikes = 0
+        replica.limit.succeeded()
+
+    def failed(self, replica: Replica, era: int, error: CallError) -> None:
+        """Take note of a call, started in the limit's `era`, that ended with a passing fault."""
+        replica.limit.congested(era)
+        if error.wait_seconds is not None:
+            self._rest(replica, error.wait_seconds)
+        if error.code == "UNAVAILABLE" and not replica.benched:
+            replica.strikes += 1
+            self._bench(replica)
+
+    def end(self, reason: str) -> None:
+        """Ask nothing more of this model; what is under way goes on. The first reason stands."""
+        if not self.over:
+            self.over = reason
+            self._over_event.set()
+            self._be_patient()
+            self._wake()
+
+    def _free(self, avoid: Replica | None) -> Replica | None:
+        now = time.monotonic()
+        free = []
+        for replica in self._replicas:
+            if replica.benched or replica.resting_until > now or replica.in_flight >= replica.limit.value:
+                continue
+            if replica.client.connected():
+                free.append(replica)
+            else:
+                self._bench(replica)
+        return min(free, key=lambda r: (r is avoid, r.in_flight / r.limit.value), default=None)
+
+    def _rest(self, replica: Replica, seconds: float) -> None:
+        seconds = max(seconds, 0.01)  # a service that asks for no time at all would be asked without end
+        replica.resting_until = max(replica.resting_until, time.monotonic() + seconds)
+        asyncio.get_running_loop().call_later(seconds, self._wake)
+
+    def _bench(self, replica: Replica) -> None:
+        replica.benched = True
+        task = asyncio.create_task(self._probe_until_well(replica))
+        self._probes.add(task)
+        task.add_done_callback(self._probes.discard)
+        if all(other.benched for other in self._replicas) and self._patience is None:
+            self._wait_for_anyone()
+
+    async def _probe_until_well(self, replica: Replica) -> None:
+        while not self.over:
+            wait = self._pace.cool_down(replica.strikes, self._effort.patience_seconds / 4)
+            if wait:
+                replica.next_probe_at = time.monotonic() + wait
+                self._show()
+                await self.pause(wait)
+            try:
+                card = await replica.client.get_model(self._pace.probe_seconds)
+            except CallError as error:
+                replica.trouble = str(error)
+            else:
+                if card.state == "ready":
+                    self._welcome(replica, differences(self._model.card.identity, card.identity))
+                    return
+                replica.trouble = f"{card.state}: {card.state_detail}" if card.state_detail else card.state
+                if card.state == "loading" and self._patience is not None:
+                    self._wait_for_anyone()  # weights take their time: the replica is in reach
+            replica.strikes = max(replica.strikes + 1, 2)
+
+    def _welcome(self, replica: Replica, differing: list[str]) -> None:
+        if differing:
+            self.end(
+                f"{replica.endpoint.target} answers as another model than at the start of the run: "
+                + "; ".join(differing)
+            )
+            return
+        replica.benched = False
+        replica.trouble = ""
+        self._be_patient()
+        self._show()
+        self._wake()
+
+    def _wait_for_anyone(self) -> None:
+        self._be_patient()
+        if not self.over:
+            self._patience = asyncio.get_running_loop().call_later(
+                self._effort.patience_seconds, self._lose_patience
+            )
+
+    def _be_patient(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _lose_patience(self) -> None:
+        troubles = "; ".join(f"{r.endpoint.target}: {r.trouble or 'no answer'}" for r in self._replicas)
+        self.end(f"out of reach for {self._effort.patience_seconds:g} s ({troubles})")
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def _show(self) -> None:
+        out = [replica for replica in self._replicas if replica.trouble]
+        text = ""
+        if out:
+            soonest = max(0.0, min(replica.next_probe_at for replica in out) - time.monotonic())
+            text = (
+                f"{len(out)} of {len(self._replicas)} replicas out of reach, next try in {soonest:.0f} s "
+                f"({out[0].endpoint.target}: {out[0].trouble})"
+            )
+        if text != self._shown:
+            self._shown = text
+            self._observer.state(self._model.name, text)
