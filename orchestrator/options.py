@@ -110,7 +110,7 @@ class Protocol(_Settings):
     # Set in a settings file, or read by --instruction-from. Replaces each service's own instruction.
     instruction: str = ""
 
-    @pydantic.field_validator("only", "exclude", "type", mode="before")
+    @pydantic.field_validator("only", "exclude", mode="before")
     @classmethod
     def _one_is_many(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
@@ -119,6 +119,7 @@ class Protocol(_Settings):
     @classmethod
     def _known_types(cls, value: Any) -> Any:
         known = {t.lower(): t for t in QuestionType}
+        value = [value] if isinstance(value, str) else value
         for name in value:
             if str(name).lower() not in known:
                 near = near_matches(str(name), QuestionType) or f" There are: {', '.join(QuestionType)}."

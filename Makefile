@@ -1,0 +1,57 @@
+# The two commands of the README, and what contributors need. Everything is installed into .venv.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo install dev test lint format stubs clean
+
+help:  ## say what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(VENV)/.installed  ## ask two local services about the sample data set, score and report
+	@$(BIN)/orchestrator run --data sample --local chance --local template_diff --shots 4 --option-scores
+
+install: $(VENV)/.installed  ## make .venv with the orchestrator and the kit
+
+dev: $(VENV)/.dev $(VENV)-oldest/.installed  ## install all that tests and checks need
+
+test: dev  ## run everything that this machine can test
+	$(BIN)/pytest -n 2
+
+lint: dev  ## check form, types and the contract
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	cd protos && ../$(BIN)/buf lint && ../$(BIN)/buf breaking --against baseline.binpb
+
+format: dev  ## put the code into its form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+stubs: $(VENV)-oldest/.installed  ## generate the contract's Python code anew, into the kit
+	PATH="$(abspath $(VENV)-oldest/bin):$$PATH" python -m grpc_tools.protoc -Iprotos --python_out=services/kit \
+	    --grpc_python_out=services/kit --mypy_out=services/kit --mypy_grpc_out=services/kit \
+	    mmad/answer/v1/answer.proto
+
+clean:  ## remove the environments
+	rm -rf $(VENV) $(VENV)-oldest
+
+# The kit goes in the same pip command as what needs it: its name is never looked up on the package index.
+$(VENV)/.installed: constraints.txt pyproject.toml services/kit/pyproject.toml
+	@echo "Installing into $(VENV) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(INSTALL) -c constraints.txt -e ./services/kit -e '.[frames]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.installed
+	$(INSTALL) -c constraints.txt -e ./services/kit -e '.[dev]'
+	@touch $@
+
+# The oldest versions that the kit promises to run with; they also generate the stubs, because code that a newer
+# generator writes does not run on an older protobuf.
+$(VENV)-oldest/.installed: requirements-oldest.txt services/kit/pyproject.toml
+	@test -x $(VENV)-oldest/bin/python || $(PYTHON) -m venv $(VENV)-oldest
+	$(VENV)-oldest/bin/pip install --quiet --disable-pip-version-check -r requirements-oldest.txt -e ./services/kit
+	@touch $@

@@ -1,0 +1,43 @@
+"""Files that are whole or not there: written beside their place, synced, then moved into it.
+
+The price is the room for both versions at once, and a leftover with a dot before its name after a power cut.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from orchestrator.errors import RunError
+
+
+@contextlib.contextmanager
+def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
+    """Open a file that takes the place of `path` if the block ends well, and vanishes if it does not.
+
+    Raises:
+        RunError: if it cannot be written, for lack of room or rights.
+    """
+    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    draft: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            mode, dir=path.parent, prefix=f".{path.name}.", delete=False, **text
+        ) as file:
+            draft = Path(file.name)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        draft.chmod(0o644)  # a temporary file is private; a result is for colleagues
+        draft.replace(path)
+        draft = None
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written: {error.strerror}.") from None
+    finally:
+        if draft is not None:
+            draft.unlink(missing_ok=True)

@@ -1,0 +1,94 @@
+"""`orchestrator export`: every answer of a run with its raw text and all that is known of it, row by row."""
+
+from __future__ import annotations
+
+import csv
+import enum
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from orchestrator.atomic import replacing
+from orchestrator.errors import UserError
+from orchestrator.results import Run
+
+_ROWS_PER_GROUP = 5_000  # parquet's unit of work: bounds the memory
+
+
+class Format(enum.StrEnum):
+    """How the rows are written: a JSON array, CSV with a header, or a parquet table."""
+
+    JSON = "json"
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
+def export(run: Run, form: Format, path: Path) -> int:
+    """Write every answer to `path`, which is complete or not there; return how many there are.
+
+    Raises:
+        UserError: if parquet is asked for and pyarrow is not installed.
+    """
+    rows = run.rows()
+    if form is Format.PARQUET:
+        return _parquet(rows, path)
+    with replacing(path) as file:
+        return (_json if form is Format.JSON else _csv)(rows, file)
+
+
+def _json(rows: Iterator[dict[str, Any]], file: IO[str]) -> int:
+    count = 0
+    file.write("[")
+    for count, row in enumerate(rows, start=1):
+        file.write(("\n" if count == 1 else ",\n") + json.dumps(row, ensure_ascii=False))
+    file.write("\n]\n")
+    return count
+
+
+def _csv(rows: Iterator[dict[str, Any]], file: IO[str]) -> int:
+    count = 0
+    writer: csv.DictWriter[str] | None = None
+    for count, row in enumerate(map(_flat, rows), start=1):
+        if writer is None:
+            writer = csv.DictWriter(file, list(row), lineterminator="\n")
+            writer.writeheader()
+        writer.writerow(row)
+    return count
+
+
+def _parquet(rows: Iterator[dict[str, Any]], path: Path) -> int:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise UserError("--format parquet needs pyarrow: pip install 'mmad-orchestrator[frames]'") from None
+    count = 0
+    schema = pa.schema([(name, pa.type_for_alias(kind)) for name, kind in _COLUMNS.items()])
+    with replacing(path, "wb") as file, pq.ParquetWriter(file, schema) as writer:
+        flat = map(_flat, rows)
+        while group := list(itertools.islice(flat, _ROWS_PER_GROUP)):
+            writer.write_table(pa.Table.from_pylist(group, schema))
+            count += len(group)
+    return count
+
+
+def _flat(row: dict[str, Any]) -> dict[str, Any]:
+    """Write the two maps of a row as JSON: a table has no place for them."""
+    maps = {name: json.dumps(row[name], ensure_ascii=False) for name in ("options", "option_scores")}
+    return row | maps
+
+
+_TEXTS = (
+    "model question_id inspection_id key dataset product type question options original_letters correct outcome "
+    "letter original_letter original_correct rule text reasoning prompt finish_reason failure option_scores"
+)
+_COUNTS = "number rotation repeat prompt_tokens completion_tokens cached_prompt_tokens reasoning_tokens"
+_SECONDS = "queue_seconds encode_seconds generate_seconds seconds"
+_COLUMNS = (
+    dict.fromkeys(_TEXTS.split(), "string")
+    | dict.fromkeys(_COUNTS.split(), "int64")
+    | dict.fromkeys(_SECONDS.split(), "float64")
+    | {"abnormal": "bool", "right": "bool"}
+)

@@ -1,0 +1,338 @@
+"""A run, from its settings to its results: the data flows through the other modules, one way.
+
+The order matters to people: everything that can be wrong with what they gave (data, names, addresses, the
+folder) is found before the first service is started or asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import dataclasses
+import datetime
+import functools
+import importlib.metadata
+import platform
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import yaml
+
+from orchestrator.dataset.locate import locate
+from orchestrator.dataset.reading import read
+from orchestrator.dispatch import ConnectedModel, Effort, Ending, Prompting
+from orchestrator.endpoints import arguments, file
+from orchestrator.errors import EndpointError, JournalFullError, UserError, near_matches
+from orchestrator.instruction import read_instruction
+from orchestrator.journal.reader import StoredModel
+from orchestrator.journal.writer import Journal
+from orchestrator.options import Protocol, RunOptions
+from orchestrator.plan import Plan, build_plan, effective_shots, fingerprint, fit, identity, inspections
+from orchestrator.recording import Progress, Recording
+from orchestrator.reports.files import write_files
+from orchestrator.reports.terminal import Screen
+from orchestrator.results import Run
+from orchestrator.runfolder import check_identity, check_model, default_folder, locked
+from orchestrator.vocabulary import Endpoint, Inspection, ModelCard, Outcome
+
+SETTINGS_FILE = "config.yaml"
+_RUNS = Path("runs")
+
+
+class Interrupted(Exception):  # noqa: N818 - not an error
+    """The person stopped the run. What was answered is kept."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"Stopped. Every answer so far is in {folder}; the same command goes on from there.")
+        self.folder = folder
+
+
+def prepare(options: RunOptions, screen: Screen | None = None) -> Plan:
+    """Read the data set (or draw the sample) and plan what to ask.
+
+    Raises:
+        UserError: for anything wrong with the data or the settings.
+    """
+    screen = screen or Screen(quiet=True)
+    dataset = read(locate(options.data, screen.note))
+    for limitation in dataset.limitations:
+        screen.note(f"Note: {limitation}")
+    return build_plan(dataset, _protocol(options))
+
+
+def _protocol(options: RunOptions) -> Protocol:
+    protocol = options.protocol()
+    if options.instruction_from:
+        if protocol.instruction:
+            raise UserError("`instruction` and `instruction-from` are both set: leave one of them out.")
+        instruction = read_instruction(options.instruction_from)
+        protocol = protocol.model_copy(update={"instruction": instruction})
+    return protocol
+
+
+def run(
+    options: RunOptions,
+    plan: Plan | None = None,
+    *,
+    command: Sequence[str] = (),
+    screen: Screen | None = None,
+) -> Run:
+    """Ask all models everything that is not answered yet, then score and write the results.
+
+    Args:
+        options: see `RunOptions`.
+        plan: from `prepare`, if it was made already.
+        command: the command line, for the record.
+        screen: where to show progress; nowhere by default.
+
+    Raises:
+        UserError: for anything that the person can mend. What was answered is kept.
+        Interrupted: after Ctrl-C, once what was under way has been kept.
+    """
+    screen = screen or Screen(quiet=True)
+    session = _Session(options, plan or prepare(options, screen), tuple(command), screen)
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        folder = asyncio.run(session.work())
+    else:  # in a notebook, whose loop is running already
+        with concurrent.futures.ThreadPoolExecutor(1) as thread:
+            folder = thread.submit(asyncio.run, session.work()).result()
+    return Run(folder)
+
+
+@dataclasses.dataclass
+class _Session:
+    """One process's work on a run."""
+
+    options: RunOptions
+    plan: Plan
+    command: tuple[str, ...]
+    screen: Screen
+
+    async def work(self) -> Path:
+        # Imported here, so that `--help` and `--dry-run` need no gRPC.
+        from orchestrator.endpoints.local import LocalServices
+
+        given = given_endpoints(self.options)
+        names = model_names(self.options, given)
+        folder = self.options.out or default_folder(
+            _RUNS,
+            datetime.date.today().isoformat(),
+            Path(self.plan.dataset.root).name,
+            fingerprint(self.plan),
+            names,
+            retry_failed=self.options.retry_failed,
+        )
+        with locked(folder), contextlib.closing(Journal(folder)) as journal:
+            self._check(folder, journal)
+            local = [name for name in self.options.local if name in names]
+            async with LocalServices(local, folder / "services", self.options.wait, self.screen.note) as own:
+                models = await self._connect([e for e in (*given, *own) if e.name in names])
+                self._set_up(folder, journal, models)
+                await self._ask(folder, journal, models)
+            self.screen.note("Scoring ...")
+            write_files(folder, journal)
+        return folder
+
+    def _check(self, folder: Path, journal: Journal) -> None:
+        """Make sure that the journal is this run's; give a new one its questions."""
+        known = journal.meta("identity")
+        if known is None:
+            journal.create(identity(self.plan), inspections(self.plan), self.plan.dataset.root)
+        else:
+            check_identity(folder, known, identity(self.plan))
+
+    async def _connect(self, endpoints: Sequence[Endpoint]) -> list[ConnectedModel]:
+        from orchestrator.dispatch.cards import unsupported
+        from orchestrator.endpoints.connect import connect
+
+        models = await connect(endpoints, self.options.wait, self.screen.note)
+        problems = [
+            f"{model.name}: {reason}"
+            for model in models
+            for reason in unsupported(model.card, self._prompting())
+        ]
+        if problems:
+            raise EndpointError("\n".join(problems))
+        return models
+
+    def _set_up(self, folder: Path, journal: Journal, models: Sequence[ConnectedModel]) -> None:
+        """Enter the models into the journal, if they are those that it may know already."""
+        stored = {model.name: model for model in journal.models()}
+        for model in models:
+            entry = StoredModel(
+                name=model.name,
+                identity=dataclasses.asdict(model.card.identity)
+                | {"settings": dict(model.card.identity.settings)},
+                card=dataclasses.asdict(model.card),
+                shots=effective_shots(self.plan, model.card.max_images),
+            )
+            if model.name in stored:
+                check_model(folder, model.name, stored[model.name].identity, entry.identity)
+            journal.add_model(entry)
+            if self.options.retry_failed:
+                journal.forget_failures(model.name)
+            if entry.shots < self.plan.protocol.shots and not self.plan.protocol.text_only:
+                self.screen.note(
+                    f"{model.name}: gets {entry.shots} of {self.plan.protocol.shots} templates "
+                    f"(it takes {model.card.max_images} images)."
+                )
+        (folder / SETTINGS_FILE).write_text(settings_text(self.options, self.plan), encoding="utf-8")
+
+    async def _ask(self, folder: Path, journal: Journal, models: Sequence[ConnectedModel]) -> None:
+        from orchestrator.dispatch.fanout import fan_out
+
+        total = journal.question_count()
+        progress = {m.name: Progress(total, journal.counts(m.name), journal.right(m.name)) for m in models}
+        recording = Recording(journal, self.plan.protocol.answer_by, progress)
+        open_models = [m for m in models if progress[m.name].counts[Outcome.MISSING]]
+        if not open_models:
+            self.screen.note(f"Everything has an answer already, in {folder}.")
+            return
+        self.screen.note(
+            f"Asking {', '.join(m.name for m in open_models)}: {total:,} questions about "
+            f"{self.plan.inspection_count:,} images. Results: {folder}"
+        )
+        began = time.monotonic()
+        started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        journal.begin_session(started_at, self.command, versions(), [m.name for m in models])
+        ending = "stopped by an error"
+        try:
+            stop = asyncio.Event()
+            with self._interruptible(stop), self.screen.live(progress):
+                endings = await fan_out(
+                    root=Path(self.plan.dataset.root),
+                    inspections=self._inspections_for,
+                    models=open_models,
+                    prompting=self._prompting(),
+                    effort=self._effort(),
+                    recorder=recording,
+                    observer=recording,
+                    stop=stop,
+                )
+            ending = "interrupted" if stop.is_set() else "finished"
+        except JournalFullError:
+            ending = "disk full"
+            raise
+        finally:
+            with contextlib.suppress(JournalFullError):
+                journal.end_session(time.monotonic() - began, ending)
+        self._report(endings)
+        if stop.is_set():
+            raise Interrupted(folder)
+
+    def _report(self, endings: Sequence[Ending]) -> None:
+        for ending in endings:
+            if ending.reason:
+                self.screen.note(f"{ending.model}: given up: {ending.reason}")
+
+    def _inspections_for(self, card: ModelCard) -> Iterator[Inspection]:
+        return (fit(inspection, card.max_images) for inspection in inspections(self.plan))
+
+    def _prompting(self) -> Prompting:
+        protocol = self.plan.protocol
+        return Prompting(
+            instruction=protocol.instruction,
+            history=protocol.history,
+            cot=protocol.cot,
+            text_only=protocol.text_only,
+            max_new_tokens=protocol.max_new_tokens,
+            max_reasoning_tokens=protocol.max_reasoning_tokens,
+            temperature=protocol.temperature,
+            option_scores=protocol.wants_scores,
+            keep_prompts=self.options.keep_prompts,
+        )
+
+    def _effort(self) -> Effort:
+        return Effort(
+            concurrency=self.options.concurrency,
+            timeout_seconds=self.options.timeout,
+            patience_seconds=self.options.patience,
+        )
+
+    @contextlib.contextmanager
+    def _interruptible(self, stop: asyncio.Event) -> Iterator[None]:
+        """Turn the first Ctrl-C (or SIGTERM) into `stop`; the second one ends the process as usual."""
+        loop = asyncio.get_running_loop()
+        signals = (signal.SIGINT, signal.SIGTERM)
+
+        def first() -> None:
+            stop.set()
+            for number in signals:
+                loop.remove_signal_handler(number)
+            self.screen.note("Stopping: waiting for the answers that are under way. Ctrl-C again: at once.")
+
+        try:
+            for number in signals:
+                loop.add_signal_handler(number, first)
+        except (RuntimeError, ValueError):  # not the main thread: whoever owns it handles signals
+            pass
+        try:
+            yield
+        finally:
+            with contextlib.suppress(RuntimeError, ValueError):
+                for number in signals:
+                    loop.remove_signal_handler(number)
+
+
+def given_endpoints(options: RunOptions) -> list[Endpoint]:
+    """Return the addresses that the settings name, in their order; local services have none yet."""
+    endpoints = [arguments.parse_endpoint(text, "--endpoint") for text in options.endpoint]
+    if options.endpoints:
+        endpoints += file.read_endpoints(options.endpoints)
+    return endpoints
+
+
+def model_names(options: RunOptions, endpoints: Sequence[Endpoint]) -> list[str]:
+    """Return the names of the models to ask, each once.
+
+    Raises:
+        EndpointError: if there is none, if `--model` names an unknown one, or one name is given twice.
+    """
+    known = list(dict.fromkeys([*options.local, *(e.name for e in endpoints)]))
+    if not known:
+        raise EndpointError(
+            "There is nobody to ask. Name services of this checkout with --local (the baselines need nothing: "
+            "--local chance --local template_diff), or models that are running with --endpoint NAME=TARGET "
+            "or --endpoints FILE."
+        )
+    for name in options.local:
+        if any(e.name == name for e in endpoints):
+            raise EndpointError(
+                f"{name}: is named by --local and by an endpoint. Give the endpoint another name."
+            )
+    for name in options.model:
+        if name not in known:
+            near = near_matches(name, known) or f" There are: {', '.join(known)}."
+            raise EndpointError(f"--model {name}: no endpoint has this name.{near}")
+    return [name for name in known if not options.model or name in options.model]
+
+
+def settings_text(options: RunOptions, plan: Plan) -> str:
+    """Return the settings as a file for `run --config`, which repeats the run.
+
+    The folder is left out: a repetition has its own. An instruction that came from a file stands there in
+    full, so that a later change of that file changes nothing.
+    """
+    values = options.model_dump(
+        mode="json", by_alias=True, exclude={"out", "dry_run", "retry_failed", "instruction_from"}
+    )
+    values["instruction"] = plan.protocol.instruction
+    if options.data != "sample":
+        values["data"] = str(Path(options.data).absolute())
+    if options.endpoints:
+        values["endpoints"] = str(options.endpoints.absolute())
+    lines = {name.replace("_", "-"): value for name, value in values.items() if value not in (None, [])}
+    head = "# The settings of this run. `orchestrator run --config THIS_FILE` repeats it.\n"
+    return head + yaml.safe_dump(lines, sort_keys=False, allow_unicode=True)
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """Return the versions that a result may depend on."""
+    names = ("mmad-orchestrator", "grpcio", "protobuf", "numpy", "scipy", "pillow")
+    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in names}

@@ -1,0 +1,222 @@
+"""The journal keeps every answer exactly once, durably, and says so when it cannot."""
+
+import asyncio
+import contextlib
+import dataclasses
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from orchestrator.errors import JournalFullError, RunError
+from orchestrator.journal.reader import JournalReader, StoredModel
+from orchestrator.journal.schema import FILE_NAME
+from orchestrator.journal.writer import Journal
+from orchestrator.options import Protocol
+from orchestrator.plan import build_plan, identity, inspections
+from orchestrator.vocabulary import Answer, Attempt, OptionScore, Outcome, Reply, Timing, Usage
+
+
+@pytest.fixture
+def plan(dataset):
+    return build_plan(dataset, Protocol())
+
+
+@pytest.fixture
+def journal(tmp_path, plan):
+    journal = Journal(tmp_path)
+    journal.create(identity(plan), inspections(plan), plan.dataset.root)
+    journal.add_model(StoredModel("m", {"name": "m"}, {}, 1))
+    journal.begin_session("2026-01-01T00:00:00+00:00", ["orchestrator", "run"], {"python": "3.11"}, ["m"])
+    with contextlib.closing(journal):
+        yield journal
+
+
+def answer(question_id, letter="A", outcome=Outcome.ANSWERED, **reply):
+    return Answer(Reply(question_id, text=letter or "", **reply), outcome, letter, "whole")
+
+
+def attempt(**changes):
+    base = Attempt("m", "k", "127.0.0.1:1", 1, "2026-01-01T00:00:00+00:00", 0.5, "OK", "", 2, 2, 100)
+    return dataclasses.replace(base, **changes)
+
+
+async def test_an_answer_comes_back_as_it_was_kept(journal, plan):
+    inspection = next(i for i in inspections(plan) if i.sample.abnormal)
+    reply = Reply(
+        inspection.questions[1].question_id,
+        text="B",
+        reasoning="because",
+        prompt="ask",
+        finish_reason="stop",
+        option_scores=(OptionScore("A", -1.5), OptionScore("B", None)),
+        usage=Usage(1, 2, 3, 4),
+        timing=Timing(0.1, 0.2, 0.3),
+        seconds=1.5,
+    )
+    await journal.keep("m", Answer(reply, Outcome.ANSWERED, "B", "whole"))
+    (row,) = journal.answers("m")
+    assert row["text"] == "B"
+    assert row["reasoning"] == "because"
+    assert row["option_scores"] == {"A": -1.5, "B": None}
+    assert (row["prompt_tokens"], row["reasoning_tokens"], row["encode_seconds"]) == (1, 4, 0.2)
+    assert row["right"] == (inspection.questions[1].correct == "B")
+    (record,) = [r for r in journal.records("m") if r.outcome is Outcome.ANSWERED]
+    assert record.option_scores == reply.option_scores
+    assert record.options == inspection.questions[1].options
+    assert journal.kept("m", inspection)[reply.question_id].reasoning == "because"
+
+
+async def test_the_first_answer_stays(journal, plan):
+    question = next(inspections(plan)).questions[0].question_id
+    await journal.keep("m", answer(question, "A"))
+    await journal.keep("m", answer(question, "B"))
+    assert [row["letter"] for row in journal.answers("m")] == ["A"]
+
+
+async def test_every_question_of_the_plan_has_a_record_in_its_order_answered_or_not(journal, plan):
+    asked = [q.question_id for i in inspections(plan) for q in i.questions]
+    await journal.keep("m", answer(asked[3]))
+    records = list(journal.records("m"))
+    assert [f"{r.key}#{r.index}" for r in records] == asked
+    assert [r.outcome for r in records].count(Outcome.MISSING) == len(asked) - 1
+    assert all(r.outcome is Outcome.MISSING for r in journal.records(None))
+    assert journal.counts("m")[Outcome.MISSING] == len(asked) - 1
+
+
+async def test_forgotten_failures_are_unasked_again_and_nothing_else_is(journal, plan):
+    asked = [q.question_id for i in inspections(plan) for q in i.questions][:2]
+    await journal.keep("m", answer(asked[0]))
+    await journal.keep("m", answer(asked[1], None, Outcome.FAILED, failure="no luck"))
+    assert journal.failures("m", 5) == [(asked[1], "no luck")]
+    journal.forget_failures("m")
+    assert [row["question_id"] for row in journal.answers("m")] == [asked[0]]
+
+
+async def test_attempts_and_costs_are_added_up(journal, plan):
+    await journal.attempted(attempt())
+    await journal.attempted(attempt(number=2, code="UNAVAILABLE", answered=0))
+    question = next(inspections(plan)).questions[0].question_id
+    await journal.keep("m", answer(question, usage=Usage(prompt_tokens=7)))
+    execution = journal.execution("m")
+    assert execution["attempts"] == {"OK": 1, "UNAVAILABLE": 1}
+    assert execution["request_bytes"] == 200
+    assert execution["prompt_tokens"] == 7
+
+
+async def test_many_answers_at_once_share_transactions_and_all_are_kept(journal, plan):
+    asked = [q.question_id for i in inspections(plan) for q in i.questions]
+    await asyncio.gather(*(journal.keep("m", answer(q)) for q in asked))
+    assert journal.counts("m")[Outcome.ANSWERED] == len(asked)
+
+
+async def test_an_answer_is_kept_even_if_whoever_received_it_is_cancelled(journal, plan):
+    question = next(inspections(plan)).questions[0].question_id
+    task = asyncio.create_task(journal.keep("m", answer(question)))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await journal.attempted(attempt())  # the writer has passed the answer by now
+    assert journal.counts("m")[Outcome.ANSWERED] == 1
+
+
+def test_what_keep_has_returned_for_survives_a_kill(tmp_path, plan, journal):
+    """Another process keeps answers, says each when `keep` has returned, and is killed at once."""
+    asked = [q.question_id for i in inspections(plan) for q in i.questions]
+    script = f"""
+        import asyncio, sys, pathlib
+        from orchestrator.journal.writer import Journal
+        from orchestrator.vocabulary import Answer, Outcome, Reply
+        async def main():
+            journal = Journal(pathlib.Path({str(tmp_path)!r}))
+            for question in {asked!r}:
+                await journal.keep("m", Answer(Reply(question, text="A"), Outcome.ANSWERED, "A", "whole"))
+                print(question, flush=True)
+            await asyncio.sleep(60)
+        asyncio.run(main())
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE, text=True
+    ) as process:
+        told = [process.stdout.readline().strip() for _ in range(7)]
+        os.kill(process.pid, signal.SIGKILL)
+    kept = {row["question_id"] for row in journal.answers("m")}
+    assert set(told) <= kept
+
+
+def test_a_journal_killed_while_it_is_set_up_is_set_up_again(tmp_path, plan):
+    class KilledError(Exception):
+        pass
+
+    def half():
+        yield next(inspections(plan))
+        raise KilledError
+
+    with contextlib.closing(Journal(tmp_path)) as journal, pytest.raises(KilledError):
+        journal.create(identity(plan), half(), "/")
+    with pytest.raises(RunError, match="never finished being set up"):
+        JournalReader(tmp_path)
+    with contextlib.closing(Journal(tmp_path)) as journal:
+        assert journal.meta("identity") is None
+        journal.create(identity(plan), inspections(plan), "/")
+        assert journal.question_count() == plan.question_count
+
+
+def test_a_folder_without_a_run_is_named(tmp_path):
+    with pytest.raises(RunError, match="holds no run"):
+        JournalReader(tmp_path / "nothing")
+
+
+def test_a_file_that_is_no_journal_is_refused(tmp_path):
+    (tmp_path / FILE_NAME).write_bytes(b"something else entirely" * 100)
+    with pytest.raises(RunError, match="not a readable journal"):
+        Journal(tmp_path)
+
+
+def test_a_journal_of_another_format_is_refused(tmp_path, journal):
+    with sqlite3.connect(tmp_path / FILE_NAME) as connection:
+        connection.execute("UPDATE meta SET value = '99' WHERE name = 'format'")
+    with pytest.raises(RunError, match="format 99"):
+        JournalReader(tmp_path)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A real file system of 600 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", folder], check=False)
+    if mount.returncode:
+        pytest.skip("needs the right to mount a small file system")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+async def test_a_full_disk_is_said_and_nothing_kept_is_lost(small_disk, plan):
+    with contextlib.closing(Journal(small_disk)) as journal:
+        journal.create(identity(plan), inspections(plan), "/")
+        journal.add_model(StoredModel("m", {}, {}, 1))
+        asked = [q.question_id for i in inspections(plan) for q in i.questions]
+        kept = []
+
+        async def keep_all():
+            for question in asked:
+                await journal.keep("m", answer(question, prompt="x" * 30_000))
+                kept.append(question)
+
+        with pytest.raises(JournalFullError, match="Make room"):
+            await keep_all()
+        assert 0 < len(kept) < len(asked)
+        assert {row["question_id"] for row in journal.answers("m")} == set(kept)
+
+
+async def test_a_run_can_be_read_while_it_is_written(journal, plan, tmp_path):
+    with contextlib.closing(JournalReader(tmp_path)) as reader:
+        question = next(inspections(plan)).questions[0].question_id
+        await journal.keep("m", answer(question))
+        assert reader.counts("m")[Outcome.ANSWERED] == 1
