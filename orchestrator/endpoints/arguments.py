@@ -1,0 +1,82 @@
+"""`NAME=TARGET`, and what names and targets may look like."""
+
+from __future__ import annotations
+
+import re
+
+from orchestrator.errors import EndpointError
+from orchestrator.vocabulary import Endpoint
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
+_HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_.])?):(\d{1,5})")
+_MAX_SOCKET_PATH_BYTES = 107
+"""What the kernel's address structure holds."""
+_EXAMPLE = "for example qwen=127.0.0.1:50051"
+
+
+def parse_endpoint(text: str, origin: str) -> Endpoint:
+    """Read `NAME=TARGET`, given at `origin` ("--endpoint").
+
+    Raises:
+        EndpointError: saying what is wrong with it and what it should look like.
+    """
+    name, equals, target = text.partition("=")
+    if not equals:
+        if _target_problem(text):
+            raise EndpointError(f"{origin} {text}: write NAME=TARGET, {_EXAMPLE}.")
+        raise EndpointError(f"{origin} {text}: the model's name is missing. Write NAME={text}.")
+    return make_endpoint(name.strip(), target.strip(), origin, f"{origin} {text}")
+
+
+def make_endpoint(name: str, target: str, origin: str, where: str) -> Endpoint:
+    """Return the endpoint, if its parts are as they should be.
+
+    Raises:
+        EndpointError: beginning with `where`.
+    """
+    if problem := _name_problem(name) or _target_problem(target):
+        raise EndpointError(f"{where}: {problem}")
+    return Endpoint(name, target, origin)
+
+
+def _name_problem(name: str) -> str:
+    if _NAME.fullmatch(name):
+        return ""
+    return (
+        f"the name {name!r} will not do: it becomes part of file names, so it begins with a letter or digit "
+        "and goes on with letters, digits and .-_+ (at most 100)."
+    )
+
+
+def _target_problem(target: str) -> str:
+    scheme, separator, rest = target.partition("://")
+    if not separator:
+        if target.startswith("unix:"):
+            return f"write unix:///path, with three slashes, instead of {target!r}."
+        return _host_problem(target)
+    if scheme == "unix":
+        if not rest.startswith("/") or rest == "/":
+            return f"{target!r} has no absolute path: write unix:///path."
+        if len(rest.encode()) > _MAX_SOCKET_PATH_BYTES:
+            return f"the socket's path has more than {_MAX_SOCKET_PATH_BYTES} bytes: use a shorter one."
+        return ""
+    if scheme == "dns":
+        if not rest.startswith("/"):
+            return f"write dns:///{rest}, with three slashes, instead of {target!r}."
+        return _host_problem(rest[1:])
+    if scheme in ("http", "https", "grpc", "grpcs"):
+        return f"leave {scheme}:// out: write {rest.rstrip('/') or 'host:port'}."
+    return f"{target!r} is no address: write host:port, unix:///path or dns:///name:port."
+
+
+def _host_problem(text: str) -> str:
+    if match := _HOST_AND_PORT.fullmatch(text):
+        if 0 < int(match[2]) < 65536:
+            return ""
+        return f"{match[2]} is no port: ports go from 1 to 65535."
+    if text.count(":") > 1 and not text.startswith("["):
+        host, _, port = text.rpartition(":")
+        return f"an IPv6 address needs brackets: [{host}]:{port}."
+    if text and ":" not in text.removeprefix("[").rpartition("]")[2] and "/" not in text:
+        return f"{text!r} has no port: write {text}:PORT."
+    return f"{text!r} is no address: write host:port, unix:///path or dns:///name:port."

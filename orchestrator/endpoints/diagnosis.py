@@ -1,0 +1,85 @@
+"""Why an address does not answer as it should, for the person who has to mend it.
+
+gRPC's own words for a closed port, a web server and a stopped process differ little and change between its
+versions, so this looks for itself: does anything listen, and what does it say that it speaks?
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+
+import grpc
+from grpc_reflection.v1alpha import reflection, reflection_pb2
+
+from orchestrator.dispatch.client import CONTRACT, Client
+from orchestrator.dispatch.faults import CallError
+
+_LOOK_SECONDS = 2.0
+
+
+async def explain(client: Client, error: CallError, tried_seconds: float) -> str:
+    """Return what is wrong at the client's address, after GetModel has failed with `error`."""
+    tried = f"GetModel was tried for {tried_seconds:.0f} s"
+    if error.code == "UNIMPLEMENTED":
+        return await _other_contract(client)
+    if error.code not in ("UNAVAILABLE", "DEADLINE_EXCEEDED"):
+        return f"it refuses to say who it is: {error}"
+    if nothing := await asyncio.to_thread(_nothing_listens, client.target):
+        return f"{nothing}; {tried}. Is the service running, and is this its address?"
+    if error.code == "DEADLINE_EXCEEDED":
+        return f"it takes the connection, but never answers; {tried}. Is the process stopped or overloaded?"
+    return (
+        f"something listens there, but it does not answer as a gRPC service does; {tried} "
+        f"({error}). Is it a web server, or does it want TLS?"
+    )
+
+
+async def _other_contract(client: Client) -> str:
+    """Ask by reflection what is spoken there instead."""
+    try:
+        services = [name async for name in _reflected(client.channel)]
+    except grpc.aio.AioRpcError:
+        services = []
+    services = [name for name in services if not name.startswith("grpc.")]
+    if not services:
+        return f"it speaks gRPC, but not this contract ({CONTRACT}), and does not say what it speaks."
+    others = ", ".join(services)
+    hint = ""
+    if any(name.startswith("mmad.answer.") for name in services):
+        hint = " Its contract is of another version: use an orchestrator and a service of the same release."
+    return f"it speaks {others}, not {CONTRACT}.{hint}"
+
+
+async def _reflected(channel: grpc.aio.Channel) -> AsyncIterator[str]:
+    ask = channel.stream_stream(
+        f"/{reflection.SERVICE_NAME}/ServerReflectionInfo",
+        request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+        response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+    )
+    requests = iter([reflection_pb2.ServerReflectionRequest(list_services="")])
+    async for response in ask(requests, timeout=_LOOK_SECONDS):
+        for service in response.list_services_response.service:
+            yield service.name
+
+
+def _nothing_listens(target: str) -> str:
+    """Return why no connection can be made, or "" if one can."""
+    try:
+        if target.startswith("unix://"):
+            with socket.socket(socket.AF_UNIX) as unix:
+                unix.settimeout(_LOOK_SECONDS)
+                unix.connect(target.removeprefix("unix://"))
+        else:
+            host, _, port = target.removeprefix("dns:///").rpartition(":")
+            socket.create_connection((host.strip("[]"), int(port)), _LOOK_SECONDS).close()
+    except socket.gaierror:
+        return "there is no host of that name"
+    except TimeoutError:
+        return "nothing answers there, not even with a refusal (a firewall?)"
+    except ConnectionRefusedError:
+        return "nothing listens there"
+    except OSError as error:
+        return f"no connection can be made ({error.strerror or error})"
+    return ""
