@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -27,7 +28,7 @@ TEMPLATES: Final = 8
 """Normal templates of each product."""
 STAMP: Final = "sample.json"
 """Says with which settings a folder was drawn."""
-_EDITION: Final = 1
+EDITION: Final = 1
 """Raised when the same settings begin to give other pictures or questions."""
 _SEVERITIES: Final = (1.0, 0.6, 0.2)
 """Obvious, moderate, hard: an abnormal image in three each."""
@@ -39,7 +40,21 @@ def draw(directory: Path, images: int, seed: int) -> None:
     Raises:
         DataError: the folder holds something else, or cannot be written.
     """
-    stamp = json.dumps({"edition": _EDITION, "images": images, "seed": seed}) + "\n"
+    settings = {"edition": EDITION, "images": images, "seed": seed}
+    whole_or_nothing(directory, settings, lambda partial: _draw_into(partial, images, seed))
+
+
+def whole_or_nothing(
+    directory: Path, settings: Mapping[str, int | str], fill: Callable[[Path], None]
+) -> None:
+    """Have a folder filled beside the wanted one, then give it its name, with a stamp of the settings.
+
+    Does nothing where the folder carries the same stamp already.
+
+    Raises:
+        DataError: the folder holds something else, or cannot be written.
+    """
+    directory, stamp = directory.absolute(), json.dumps(dict(settings)) + "\n"
     if _is_there(directory, stamp):
         return
     try:
@@ -47,13 +62,14 @@ def draw(directory: Path, images: int, seed: int) -> None:
         partial = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
         try:
             partial.chmod(0o755)
-            _draw_into(partial, images, seed)
+            fill(partial)
             (partial / STAMP).write_text(stamp)
             partial.replace(directory)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
-        raise DataError(f"{directory}: the sample data set cannot be written: {error.strerror}") from None
+        where = error.filename or directory
+        raise DataError(f"{where}: the sample data set cannot be written: {error.strerror}") from None
 
 
 def _is_there(directory: Path, stamp: str) -> bool:
@@ -89,8 +105,8 @@ def _draw_into(root: Path, images: int, seed: int) -> None:
         )
         for number, (picture, share) in enumerate(zip(queries, shares, strict=True))
     }
-    _write(root / "domain_knowledge.json", _knowledge(parts))
-    _write(root / "mmad.json", entries)
+    write_json(root / "domain_knowledge.json", _knowledge(parts))
+    write_json(root / "mmad.json", entries)
 
 
 def _template(root: Path, part: Part, seed: tuple[int, ...]) -> Picture:
@@ -144,5 +160,5 @@ def _knowledge(parts: tuple[Part, ...]) -> dict[str, dict[str, dict[str, str]]]:
     return texts
 
 
-def _write(path: Path, content: object) -> None:
+def write_json(path: Path, content: object) -> None:
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -1,0 +1,157 @@
+"""Reads mmad.json entry by entry, so that the file is never in memory as a whole beside its result.
+
+The streaming parser knows no line numbers; where something is wrong, the file is looked through once more for
+the line. An error may be slow, a good file is not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import ijson
+
+from orchestrator.dataset import entry
+from orchestrator.dataset.entry import EntryError, Pool
+from orchestrator.errors import DataError, near_matches
+from orchestrator.vocabulary import Question, QuestionType, Sample
+
+_TYPES: Final = {kind.value: kind for kind in QuestionType}
+_WORDS: Final[dict[type[Any], str]] = {list: "a list", dict: "an object", str: "a text"}
+
+
+def read(path: Path) -> Iterator[Sample]:
+    """Yield the samples of an mmad.json, in the file's order.
+
+    Raises:
+        DataError: broken JSON (with line and column), a broken entry (with its key and line), a key twice.
+        OSError: the file cannot be read.
+    """
+    pool, seen = Pool(), set[str]()
+    with path.open("rb") as file:
+        _begin(file, path)
+        try:
+            for key, value in ijson.kvitems(file, "", use_float=True):
+                if key in seen:
+                    raise DataError(f"{path}, line {_line(path, key, last=True)}: {key!r} is there twice.")
+                seen.add(key)
+                try:
+                    yield _sample(pool, key, value)
+                except EntryError as error:
+                    raise DataError(f"{path}, line {_line(path, key)}: {key!r}: {error}.") from None
+        except (ijson.JSONError, UnicodeDecodeError) as error:
+            raise DataError(_broken(path, error)) from None
+
+
+def _sample(pool: Pool, key: str, value: object) -> Sample:
+    dataset, product, kind = entry.names(key)
+    fields = _object(value, "it")
+    conversation = _field(fields, "conversation", list)
+    return Sample(
+        key=key,
+        dataset=pool.string(dataset),
+        product=pool.string(product),
+        defect_kind=pool.string(kind),
+        abnormal=entry.is_abnormal(key),
+        questions=tuple(_question(pool, index, item) for index, item in enumerate(conversation)),
+        mask=_mask(fields),
+        random_templates=_templates(pool, fields, "random_templates"),
+        similar_templates=_templates(pool, fields, "similar_templates"),
+    )
+
+
+def _question(pool: Pool, index: int, item: object) -> Question:
+    try:
+        fields = _object(item, "it")
+        text, answer = _field(fields, "Question", str), _field(fields, "Answer", str)
+        kind = _type(_field(fields, "type", str))
+        options = list(_field(fields, "Options", dict).items())
+        for letter, option in options:
+            if not isinstance(option, str):
+                raise EntryError(f"option {letter!r} should be a text")
+        return entry.question(pool, index, text, kind, options, answer)
+    except EntryError as error:
+        raise EntryError(f"question {index}: {error}") from None
+
+
+def _type(name: str) -> QuestionType:
+    try:
+        return _TYPES[name]
+    except KeyError:
+        raise EntryError(f"type {name!r} is unknown.{near_matches(name, _TYPES)}".rstrip(".")) from None
+
+
+def _mask(fields: dict[str, Any]) -> str:
+    mask = fields.get("mask_path") or ""
+    if not isinstance(mask, str):
+        raise EntryError("'mask_path' should be a text")
+    return entry.safe(mask.rstrip("/")) if mask else ""
+
+
+def _templates(pool: Pool, fields: dict[str, Any], name: str) -> tuple[str, ...]:
+    paths = _field(fields, name, list)
+    if not all(isinstance(path, str) for path in paths):
+        raise EntryError(f"{name!r} should hold texts only")
+    return tuple(pool.string(entry.safe(path)) for path in paths)
+
+
+def _object(value: object, what: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise EntryError(f"{what} should be an object ({{...}})")
+    return value
+
+
+def _field(fields: dict[str, Any], name: str, kind: type[Any]) -> Any:
+    if name not in fields:
+        raise EntryError(f"{name!r} is missing{near_matches(name, fields).rstrip('?')}")
+    if not isinstance(fields[name], kind):
+        raise EntryError(f"{name!r} should be {_WORDS[kind]}")
+    return fields[name]
+
+
+# ------------------------------------------------------------------------------ where something is wrong
+
+
+def _begin(file: BinaryIO, path: Path) -> None:
+    """Skip a byte order mark, and check that an object follows, for the parser would take a list as empty."""
+    start = 3 if file.read(3) == b"\xef\xbb\xbf" else 0
+    file.seek(start)
+    head = file.read(4096).lstrip()
+    if head and not head.startswith(b"{"):
+        raise DataError(
+            f"{path}: should be one JSON object, query image to entry; starts with {chr(head[0])!r}."
+        )
+    file.seek(start)
+
+
+def _broken(path: Path, error: Exception) -> str:
+    content = path.read_bytes()
+    try:
+        json.loads(content.decode("utf-8-sig"))
+    except json.JSONDecodeError as exact:
+        return f"{path}, line {exact.lineno}, column {exact.colno}: broken JSON: {exact.msg}."
+    except UnicodeDecodeError as exact:
+        line = content.count(b"\n", 0, exact.start) + 1
+        return f"{path}, line {line}: not UTF-8: {exact.reason}."
+    except RecursionError:
+        return f"{path}: broken JSON: nested too deeply."
+    return f"{path}: broken JSON: {str(error).splitlines()[0]}."
+
+
+def _line(path: Path, key: str, last: bool = False) -> int:
+    """The line of an entry's key, or 1 where the key is spelled with escapes of its own."""
+    spellings = {json.dumps(key).encode(), json.dumps(key, ensure_ascii=False).encode(errors="replace")}
+    found = 1
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if any(spelling in line and _is_key(line, spelling) for spelling in spellings):
+                found = number
+                if not last:
+                    break
+    return found
+
+
+def _is_key(line: bytes, spelling: bytes) -> bool:
+    return line.partition(spelling)[2].lstrip().startswith(b":")
