@@ -117,7 +117,7 @@ def decode(content: bytes, header: Header) -> PIL.Image.Image:
             upright = PIL.ImageOps.exif_transpose(image)
     except Exception as error:
         raise BrokenImageError(f"is a truncated or damaged {header.format} file: {error}") from None
-    return _to_rgb(upright)
+    return _to_rgb(upright, header.format)
 
 
 def _open(content: bytes, name: str) -> PIL.Image.Image:
@@ -125,10 +125,10 @@ def _open(content: bytes, name: str) -> PIL.Image.Image:
     return PIL.Image.open(io.BytesIO(content), formats=(name, "MPO") if name == "JPEG" else (name,))
 
 
-def _to_rgb(image: PIL.Image.Image) -> PIL.Image.Image:
+def _to_rgb(image: PIL.Image.Image, name: str) -> PIL.Image.Image:
     if image.mode == "RGB" and not image.has_transparency_data:
         return image
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
+    if image.mode.startswith("I;16") or (image.mode == "I" and name == "PNG"):
         return _high_byte(image).convert("RGB")
     if image.mode in ("I", "F"):
         raise BrokenImageError("has 32-bit pixels, whose white is not defined: save it with 8 or 16 bits")

@@ -147,7 +147,7 @@ def _probe(address: str) -> None:
         with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host.strip("[]"), int(port)))
-    except ValueError:
+    except (ValueError, OverflowError):
         raise ListenError(f"cannot listen on {address!r}: neither host:port nor unix:///path") from None
     except OSError as error:
         remedy = ": choose another port, or 0 for a free one" if error.errno == errno.EADDRINUSE else ""
