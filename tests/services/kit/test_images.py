@@ -50,7 +50,7 @@ def test_each_format_is_told_by_its_content_and_decoded_to_rgb(encoded, format_)
 
 @pytest.mark.parametrize("content", [b"", b"hello, I am no image", b"GIF89a" + b"\x00" * 40, b"%PDF-1.7"])
 def test_what_is_no_image_is_refused_without_decoding(content):
-    with pytest.raises(BrokenImageError, match="is empty|is not an image"):
+    with pytest.raises(BrokenImageError, match=r"is empty|is not an image"):
         read_header(content)
 
 
@@ -62,6 +62,7 @@ def test_a_truncated_file_is_refused_and_called_so(encoded, format_):
         pixels_of(cut)
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 @pytest.mark.parametrize("keep", [9, 20, 33])
 @pytest.mark.parametrize("format_", FORMATS)
 def test_a_file_cut_in_its_header_is_refused(encoded, format_, keep):
@@ -69,6 +70,7 @@ def test_a_file_cut_in_its_header_is_refused(encoded, format_, keep):
         pixels_of(encoded(size=(300, 300), format=format_)[:keep])
 
 
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize(("width", "height"), [(100_000, 100_000), (10_000, 9_000), (2_000_000_000, 1)])
 def test_a_decompression_bomb_is_refused_by_its_header(width, height):
     with pytest.raises(BrokenImageError, match="bomb"):
