@@ -91,7 +91,7 @@ class Replicas:
 
     @contextlib.asynccontextmanager
     async def slot(self, avoid: Replica | None = None) -> AsyncIterator[Replica]:
-        """Wait for a place at a replica that is well, at another than `avoid` if one is free.
+        """Wait for a place at a replica that is well, at another than `avoid` if there is one.
 
         Raises:
             ModelOverError: nothing more is asked of this model.
@@ -137,16 +137,18 @@ class Replicas:
             self._wake()
 
     def _free(self, avoid: Replica | None) -> Replica | None:
+        """Return the least busy replica that has a place; never `avoid` while another is well."""
         now = time.monotonic()
+        well = [r for r in self._replicas if not r.benched and r.resting_until <= now]
         free = []
-        for replica in self._replicas:
-            if replica.benched or replica.resting_until > now or replica.in_flight >= replica.limit.value:
+        for replica in [r for r in well if r is not avoid] or well:
+            if replica.in_flight >= replica.limit.value:
                 continue
             if replica.client.connected():
                 free.append(replica)
             else:
                 self._bench(replica)
-        return min(free, key=lambda r: (r is avoid, r.in_flight / r.limit.value), default=None)
+        return min(free, key=lambda replica: replica.in_flight / replica.limit.value, default=None)
 
     def _rest(self, replica: Replica, seconds: float) -> None:
         seconds = max(seconds, 0.01)  # a service that asks for no time at all would be asked without end

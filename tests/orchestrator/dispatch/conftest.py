@@ -14,11 +14,10 @@ import pytest
 from google.protobuf import any_pb2
 from google.rpc import status_pb2
 from grpc_status import rpc_status
-
 from mmad.answer.v1 import answer_pb2 as pb
 from mmad.answer.v1 import answer_pb2_grpc
-from orchestrator.dispatch import ConnectedModel, Effort, Ending, Prompting
-from orchestrator.dispatch import wire
+
+from orchestrator.dispatch import ConnectedModel, Effort, Ending, Prompting, wire
 from orchestrator.dispatch.fanout import fan_out
 from orchestrator.dispatch.pace import Pace
 from orchestrator.vocabulary import (
@@ -73,9 +72,7 @@ class Steps:
         return step
 
     @staticmethod
-    def refuse(
-        code: grpc.StatusCode, message: str = "as scripted", *details: Any, after: int = 0
-    ) -> Step:
+    def refuse(code: grpc.StatusCode, message: str = "as scripted", *details: Any, after: int = 0) -> Step:
         """Answer `after` questions, then end the stream with a status."""
 
         async def step(service: ScriptedService, request: pb.AnswerRequest, context: Any) -> Any:
@@ -86,9 +83,7 @@ class Steps:
                 packed.append(any_pb2.Any())
                 packed[-1].Pack(detail)
             await context.abort_with_status(
-                rpc_status.to_status(
-                    status_pb2.Status(code=code.value[0], message=message, details=packed)
-                )
+                rpc_status.to_status(status_pb2.Status(code=code.value[0], message=message, details=packed))
             )
 
         return step
@@ -131,7 +126,7 @@ class Steps:
         async def step(service: ScriptedService, request: pb.AnswerRequest, context: Any) -> Any:
             for question in request.questions[:after]:
                 yield answered(question)
-            await asyncio.sleep(0.02)   # let what was answered leave
+            await asyncio.sleep(0.02)  # let what was answered leave
             service.kill()
             await asyncio.Event().wait()
 
@@ -187,11 +182,13 @@ class ScriptedService(answer_pb2_grpc.AnswerServiceServicer):
             server, self._server = self._server, None
             await server.stop(None)
 
-    async def GetModel(self, request: pb.GetModelRequest, context: Any) -> pb.GetModelResponse:
+    async def GetModel(self, request: pb.GetModelRequest, context: Any) -> pb.GetModelResponse:  # noqa: N802
         self.probes += 1
         return self.card
 
-    async def Answer(self, request: pb.AnswerRequest, context: Any) -> AsyncIterator[pb.AnswerResponse]:
+    async def Answer(  # noqa: N802
+        self, request: pb.AnswerRequest, context: Any
+    ) -> AsyncIterator[pb.AnswerResponse]:
         self.requests.append(request)
         step = self.script.pop(0) if self.script else self.otherwise
         self.in_flight += 1
@@ -279,12 +276,19 @@ class House:
                 ImageReference(ImageRole.QUERY, key),
             ),
             questions=tuple(
-                AskedQuestion(f"{key}#{index}", index, 0, f"Question {index}?", options, "A", ("A", "B"), None)
+                AskedQuestion(
+                    f"{key}#{index}", index, 0, f"Question {index}?", options, "A", ("A", "B"), None
+                )
                 for index in range(questions)
             ),
             domain_knowledge="",
             seed=7,
         )
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not condition():  # noqa: ASYNC110 - for conditions of any kind
+                await asyncio.sleep(0.005)
 
     async def run(
         self, inspections: Sequence[Inspection], *models: ConnectedModel, **effort: Any

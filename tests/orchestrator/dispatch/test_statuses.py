@@ -1,0 +1,255 @@
+"""What each status of a call does to an inspection and to its model."""
+
+import datetime
+import itertools
+
+import grpc
+import pytest
+from google.protobuf import duration_pb2
+from google.rpc import error_details_pb2
+from mmad.answer.v1 import answer_pb2 as pb
+
+Code = grpc.StatusCode
+
+
+def failures(house):
+    return {reply.question_id: reply.failure for reply in house.memory.replies.values() if reply.failure}
+
+
+@pytest.mark.parametrize("code", [Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.ABORTED, Code.CANCELLED])
+async def test_a_passing_fault_costs_only_the_questions_without_an_answer(house, steps, code):
+    service = await house.service()
+    service.script = [steps.refuse(code, after=1)]
+    (ending,) = await house.run(house.inspections(1), house.model(service))
+    assert ending.reason == ""
+    assert [len(request.questions) for request in service.requests] == [3, 2]
+    assert house.memory.codes() == [code.name, "OK"]
+    assert [attempt.number for attempt in house.memory.attempts] == [1, 2]
+    assert failures(house) == {}
+
+
+async def test_a_stream_that_is_reset_is_a_passing_fault(house, steps):
+    service = await house.service()
+    service.script = [steps.refuse(Code.INTERNAL, "Received RST_STREAM with error code 2", after=2)]
+    await house.run(house.inspections(1), house.model(service))
+    assert [len(request.questions) for request in service.requests] == [3, 1]
+    assert failures(house) == {}
+
+
+async def test_the_second_attempt_goes_to_another_replica(house, steps):
+    one, other = await house.service(), await house.service()
+    one.otherwise = steps.refuse(Code.ABORTED)
+    await house.run(house.inspections(6), house.model(one, other), concurrency=1)
+    for inspection in {attempt.inspection_id for attempt in house.memory.attempts}:
+        targets = [a.target for a in house.memory.attempts if a.inspection_id == inspection]
+        assert targets in ([other.target], [one.target, other.target])
+    assert failures(house) == {}
+
+
+async def test_attempts_that_are_spent_give_the_questions_a_failure(house, steps):
+    service = await house.service()
+    first, second = house.inspections(2)
+    service.script = [steps.refuse(Code.UNAVAILABLE, "the tower fell", after=n == 0) for n in range(3)]
+    (ending,) = await house.run([first, second], house.model(service), attempts=3, concurrency=1)
+    assert ending.reason == ""
+    assert set(failures(house).values()) == {"gave up after 3 attempts: UNAVAILABLE: the tower fell"}
+    assert len(failures(house)) == 2
+    assert len(house.memory.replies) == 6
+
+
+async def test_later_means_later_for_the_whole_replica_and_costs_no_attempt(house, steps):
+    service = await house.service()
+    wait = error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(nanos=100_000_000))
+    service.script = [steps.refuse(Code.RESOURCE_EXHAUSTED, "queue full", wait)] * 4
+    await house.run(house.inspections(1), house.model(service), attempts=1)
+    assert house.memory.codes() == ["RESOURCE_EXHAUSTED"] * 4 + ["OK"]
+    assert failures(house) == {}
+    starts = [attempt.started_at for attempt in house.memory.attempts]
+    assert all(_seconds_between(a, b) >= 0.09 for a, b in itertools.pairwise(starts))
+
+
+async def test_a_replica_that_is_busy_sends_the_work_to_another(house, steps):
+    one, other = await house.service(), await house.service()
+    wait = error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=60))
+    one.otherwise = steps.refuse(Code.RESOURCE_EXHAUSTED, "queue full", wait)
+    await house.run(house.inspections(8), house.model(one, other), concurrency=1)
+    assert len(one.requests) == 1
+    assert len(house.memory.replies) == 24
+
+
+async def test_too_large_for_the_service_is_a_failure_with_the_size_and_is_not_tried_again(house, steps):
+    service = await house.service()
+    service.script = [steps.refuse(Code.RESOURCE_EXHAUSTED, "larger than max")]
+    await house.run(house.inspections(1), house.model(service))
+    size = service.requests[0].ByteSize() / 1e3
+    assert set(failures(house).values()) == {
+        f"too large for the service: {size:.1f} kB: RESOURCE_EXHAUSTED: larger than max"
+    }
+    assert house.memory.codes() == ["RESOURCE_EXHAUSTED"]
+
+
+async def test_a_request_over_the_cards_limit_is_not_sent(house):
+    service = await house.service()
+    service.card.limits.max_request_bytes = 200
+    await house.run(house.inspections(1), house.model(service))
+    assert service.requests == []
+    (failure,) = set(failures(house).values())
+    assert "0.2 kB (DS/part/good/000.png 0.1 kB)" in failure
+    assert [(a.code, a.request_bytes) for a in house.memory.attempts] == [("RESOURCE_EXHAUSTED", 0)]
+
+
+async def test_a_broken_image_is_named_by_its_path(house, steps):
+    service = await house.service()
+    violation = error_details_pb2.BadRequest.FieldViolation(
+        field="images[1].content", description="truncated"
+    )
+    inspection = house.inspection("DS/part/good/000.png", templates=["T/t.png"])
+    service.script = [
+        steps.refuse(Code.INVALID_ARGUMENT, "bad", error_details_pb2.BadRequest(field_violations=[violation]))
+    ]
+    (ending,) = await house.run([inspection, *house.inspections(3)[1:]], house.model(service), concurrency=1)
+    assert ending.reason == ""
+    assert set(failures(house).values()) == {
+        "the service refused the request: INVALID_ARGUMENT: DS/part/good/000.png: truncated"
+    }
+    assert len(house.memory.replies) == 9
+
+
+async def test_a_field_that_is_no_image_is_named_as_it_is(house, steps):
+    service = await house.service()
+    violation = error_details_pb2.BadRequest.FieldViolation(
+        field="questions[0].options", description="one only"
+    )
+    service.script = [
+        steps.refuse(Code.INVALID_ARGUMENT, "bad", error_details_pb2.BadRequest(field_violations=[violation]))
+    ]
+    await house.run(house.inspections(1), house.model(service))
+    assert set(failures(house).values()) == {
+        "the service refused the request: INVALID_ARGUMENT: questions[0].options: one only"
+    }
+
+
+@pytest.mark.parametrize(
+    "code", [Code.FAILED_PRECONDITION, Code.UNAUTHENTICATED, Code.PERMISSION_DENIED, Code.UNIMPLEMENTED]
+)
+async def test_what_no_inspection_can_pass_stops_the_model_and_leaves_its_questions_missing(
+    house, steps, code
+):
+    service, other = await house.service(), await house.service("other")
+    service.otherwise = steps.refuse(code, "not for you")
+    endings = await house.run(house.inspections(20), house.model(service), house.model(other))
+    assert endings[0].reason == f"{service.target} says {code.name}: not for you"
+    assert endings[1].reason == ""
+    assert house.memory.of("model") == []
+    assert len(house.memory.of("other")) == 60
+    assert len(service.requests) <= 4
+
+
+async def test_a_spent_budget_is_told_as_such(house, steps):
+    service = await house.service()
+    info = error_details_pb2.ErrorInfo(reason="BUDGET_SPENT")
+    service.otherwise = steps.refuse(Code.FAILED_PRECONDITION, "5 dollars", info)
+    (ending,) = await house.run(house.inspections(1), house.model(service))
+    assert "the budget is spent: 5 dollars" in ending.reason
+
+
+@pytest.mark.parametrize("code", [Code.INTERNAL, Code.UNKNOWN, Code.DATA_LOSS])
+async def test_a_bug_of_the_service_fails_its_inspection_and_the_next_is_asked(house, steps, code):
+    service = await house.service()
+    service.script = [steps.refuse(code, "oops")] * 9
+    (ending,) = await house.run(house.inspections(12), house.model(service), concurrency=1)
+    assert ending.reason == ""
+    assert set(failures(house).values()) == {f"the service failed: {code.name}: oops"}
+    assert len(failures(house)) == 27
+    assert len(house.memory.replies) == 36
+
+
+async def test_ten_broken_inspections_in_a_row_stop_the_model(house, steps):
+    service = await house.service()
+    service.otherwise = steps.refuse(Code.INTERNAL, "oops")
+    (ending,) = await house.run(house.inspections(30), house.model(service), concurrency=1)
+    assert ending.reason.startswith("10 inspections in a row failed, the last: the service failed")
+    assert len(service.requests) == 10
+
+
+async def test_inspections_that_are_refused_for_their_own_fault_do_not_stop_the_model(house, steps):
+    service = await house.service()
+    service.otherwise = steps.refuse(Code.INVALID_ARGUMENT, "bad image")
+    (ending,) = await house.run(house.inspections(15), house.model(service), concurrency=1)
+    assert ending.reason == ""
+    assert len(service.requests) == 15
+
+
+async def test_a_stream_that_leaves_questions_out_is_asked_for_them_again(house, steps):
+    service = await house.service()
+    service.script = [steps.leave_out(2), steps.leave_out(1)]
+    await house.run(house.inspections(1), house.model(service))
+    assert [len(request.questions) for request in service.requests] == [3, 2, 1]
+    assert failures(house) == {}
+    assert house.memory.codes() == ["OK"] * 3
+    assert house.memory.attempts[0].detail == "the stream ended without an answer to 2 of 3 questions"
+
+
+async def test_a_stream_that_leaves_the_same_question_out_each_time_has_broken_the_contract(house, steps):
+    service = await house.service()
+    service.otherwise = steps.leave_out(1)
+    inspection = house.inspection("DS/part/good/000.png", questions=1)
+    await house.run([inspection], house.model(service))
+    assert len(service.requests) == 3
+    assert list(failures(house).values()) == [
+        "the service broke the contract: the stream ended without an answer to 1 of 1 questions"
+    ]
+
+
+async def test_a_second_answer_and_one_that_was_not_asked_are_ignored_and_told_once(house, steps, caplog):
+    service = await house.service()
+    inspections = house.inspections(2)
+    for inspection in inspections:
+        twice = inspection.questions[0].question_id
+        service.script.append(
+            steps.send(
+                pb.AnswerResponse(question_id=twice, answered=pb.Answered(text="the first")),
+                pb.AnswerResponse(question_id="stranger", answered=pb.Answered(text="B")),
+            )
+        )
+    (ending,) = await house.run(inspections, house.model(service), concurrency=1)
+    assert ending.reason == ""
+    assert len(house.memory.replies) == 6
+    assert house.memory.replies["model", inspections[0].questions[0].question_id].text == "the first"
+    for attempt in house.memory.attempts:
+        assert "'stranger', which was not asked" in attempt.detail
+        assert "a second answer to" in attempt.detail
+        assert (attempt.code, attempt.answered) == ("OK", 3)
+    assert len(caplog.records) == 1
+
+
+async def test_a_failure_of_one_question_is_its_reply_and_final(house, steps):
+    service = await house.service()
+    (inspection,) = house.inspections(1)
+    failed = pb.AnswerResponse(
+        question_id=inspection.questions[0].question_id,
+        failure=pb.Failure(reason=pb.FAILURE_REASON_CONTEXT_TOO_LONG, message="9000 tokens"),
+    )
+
+    async def step(service, request, context):
+        yield failed
+        for question in request.questions[1:]:
+            yield pb.AnswerResponse(question_id=question.question_id, answered=pb.Answered(text="A"))
+
+    service.otherwise = step
+    await house.run([inspection], house.model(service))
+    assert failures(house) == {failed.question_id: "the context is too long: 9000 tokens"}
+    assert len(service.requests) == 1
+
+
+async def test_an_attempt_that_takes_too_long_is_ended_and_made_again(house, steps):
+    service = await house.service()
+    service.script = [steps.hang(after=1)]
+    await house.run(house.inspections(1), house.model(service), timeout_seconds=0.2)
+    assert house.memory.codes() == ["DEADLINE_EXCEEDED", "OK"]
+    assert [len(request.questions) for request in service.requests] == [3, 2]
+
+
+def _seconds_between(one, other):
+    parse = datetime.datetime.fromisoformat
+    return (parse(other) - parse(one)).total_seconds()
