@@ -7,12 +7,12 @@ counted and can be looked at, a wrong letter cannot be seen in any score. docs/m
 The rules, on the text that `reply_text.plain` leaves:
 
 1. `whole`: the reply is a letter, either case, whatever the punctuation.
-2. `marker`: after the last "answer", "choose", `\boxed`, JSON field, 答案, 选 ... that is not negated comes
-   a letter that no lower-case word follows, or an option's whole text. The bare word "option" is weaker, as
-   replies talk about options that they then reject: it counts when there is nothing better and all its
+2. `marker`: the last "answer", "choose", `\boxed`, JSON field, 答案 or 选 that is not negated is followed by
+   a letter (and that by no lower-case word), or by an option's whole text. The bare word "option" is weaker,
+   as replies talk about options that they then reject: it counts when there is nothing better and all its
    mentions agree.
-3. `first_line`: the reply opens with a letter, alone, with a full stop or with its option's text, and no other
-   line opens with another.
+3. `first_line`: the reply opens with a letter, alone, with a full stop or with its option's text, and no
+   other line opens with another.
 4. `option_text`: the reply, or its first clause, is an option's text; never a part of it.
 5. `last_sentence`: one distinct capital letter in the last sentence, which is no article, not negated and no
    name ("figure A").

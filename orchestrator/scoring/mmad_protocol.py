@@ -1,0 +1,48 @@
+"""MMAD's own way of scoring, as its published tables were made, so that results can be laid beside them.
+
+Two differences from the strict protocol decide: an entry whose right or given answer is not one of A to E
+leaves the denominator, and a cell without questions counts 0. MMAD's script also skips the entry that follows
+each such entry (it removes from the list it walks through); that is a fault and is not repeated here.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from typing import Final
+
+from orchestrator.scoring.cells import COLUMNS, Column
+from orchestrator.scoring.intervals import point_figures
+from orchestrator.scoring.tally import tally
+from orchestrator.vocabulary import Record
+
+LETTERS: Final = frozenset("ABCDE")
+CSV_COLUMNS: Final = tuple(column for column in COLUMNS if column is not Column.ALL_QUESTIONS)
+
+
+def counts(record: Record) -> bool:
+    """Whether MMAD counts this record.
+
+    Both answers are letters, and it is the one that MMAD's file would hold: first repeat, not rotated.
+    """
+    return (
+        record.repeat == 0 and record.rotation == 0 and record.letter in LETTERS and record.correct in LETTERS
+    )
+
+
+def accuracy_csv(records: Iterable[Record]) -> str:
+    """Return the table of one model in the published layout.
+
+    Rows are the data sets (MMAD's four in its order, then others by name), then "Average"; the index has an
+    empty header. Percent, with all digits.
+    """
+    table = tally(record for record in records if counts(record))
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["", *CSV_COLUMNS])
+    if table.images:
+        parts, values = point_figures(table, empty_counts_zero=True)
+        for name, row in zip([*parts.dataset_names, Column.AVERAGE], values, strict=False):
+            writer.writerow([name, *(repr(float(value)) for value in row[: len(CSV_COLUMNS)])])
+    return out.getvalue()
