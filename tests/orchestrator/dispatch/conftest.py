@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import dataclasses
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -32,7 +33,9 @@ from orchestrator.vocabulary import (
     Sample,
 )
 
-PNG = b"\x89PNG\r\n\x1a\n" + b"x" * 64
+PNG = base64.b64decode(  # one grey pixel
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
+)
 PACE = Pace(
     ping_seconds=0.3,
     ping_timeout_seconds=0.3,
