@@ -67,21 +67,25 @@ def make_options(model: type[Model[Any]], values: Mapping[str, Any]) -> Any:
 
 def _click_option(field: dataclasses.Field[Any], hint: Any, text: str | None, where: str) -> click.Option:
     kind = _kind(hint)
-    default = field.default
-    if field.default_factory is not dataclasses.MISSING:
-        default = field.default_factory()
-    required = default is dataclasses.MISSING
     dashed = field.name.replace("_", "-")
     declaration = f"--{dashed}/--no-{dashed}" if kind is bool else f"--{dashed}"
     return click.Option(
         [declaration, field.name],
         type=_click_type(kind, where),
-        default=None if required else default.value if isinstance(default, enum.Enum) else default,
-        required=required,
-        show_default=not required and default not in (None, ""),
         envvar=environment_variable(field.name),
         help=text,
+        **_default(field),
     )
+
+
+def _default(field: dataclasses.Field[Any]) -> dict[str, Any]:
+    default = field.default
+    if field.default_factory is not dataclasses.MISSING:
+        default = field.default_factory()
+    if default is dataclasses.MISSING:
+        return {"required": True}
+    shown = default.value if isinstance(default, enum.Enum) else default
+    return {"default": shown, "show_default": shown not in (None, "")}
 
 
 def _click_type(kind: Any, where: str) -> Any:

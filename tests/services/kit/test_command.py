@@ -1,0 +1,307 @@
+"""`mmad-answer`, as a process: what it prints, how it exits."""
+
+import contextlib
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+import grpc
+import psutil
+import pytest
+from mmad.answer.v1 import answer_pb2 as pb
+from mmad.answer.v1 import answer_pb2_grpc
+from mmad_answer.version import __version__
+
+# Waits in load or in answer until files appear beside it.
+SLOW = """
+import time
+from pathlib import Path
+from mmad_answer.model import Answer, Capabilities, Card, LoadError, Model, Reply
+
+HERE = Path(__file__).parent
+
+
+def wait_for(name):
+    while not (HERE / name).exists():
+        time.sleep(0.01)
+
+
+class Slow(Model):
+    def describe(self):
+        return Card("slow", "test", capabilities=Capabilities(text_only=True))
+
+    def load(self):
+        if (HERE / "no-weights").exists():
+            raise LoadError("no weights in /weights: mount them there")
+        if (HERE / "needs").exists():
+            import no_such_package_here
+        if (HERE / "slow-load").exists():
+            wait_for("never")
+
+    def answer(self, batch):
+        (HERE / "begun").touch()
+        wait_for("go-on")
+        yield Reply(batch[0], "q1", Answer("A"))
+
+    def close(self):
+        (HERE / "closed").touch()
+"""
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "mmad_answer", *arguments], capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.fixture
+def start():
+    """Start a service; its first line says where it is. Ends it, whatever happens."""
+    with contextlib.ExitStack() as stack:
+
+        def make(folder, *arguments, prefix=()):
+            process = subprocess.Popen(
+                [*prefix, sys.executable, "-m", "mmad_answer", "serve", str(folder), *arguments],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            name, listening, on, address = process.stdout.readline().split()
+            assert (listening, on) == ("listening", "on")
+            return process, name, address
+
+        yield make
+
+
+@pytest.fixture
+def slow(service_folder):
+    return service_folder(SLOW)
+
+
+def wait_until_ready(address):
+    with grpc.insecure_channel(address) as channel:
+        stub = answer_pb2_grpc.AnswerServiceStub(channel)
+        for _ in range(2000):
+            if stub.GetModel(pb.GetModelRequest(), timeout=20).state == pb.STATE_READY:
+                return
+        raise AssertionError("the service did not become ready")
+
+
+class Asking(threading.Thread):
+    """Asks one inspection in the background."""
+
+    def __init__(self, address, request):
+        super().__init__(daemon=True)
+        self._address, self._request = address, request
+        self.answers, self.code = [], None
+        self.start()
+
+    def run(self):
+        with grpc.insecure_channel(self._address) as channel:
+            try:
+                for response in answer_pb2_grpc.AnswerServiceStub(channel).Answer(self._request):
+                    self.answers.append(response.answered.text)
+                self.code = grpc.StatusCode.OK
+            except grpc.RpcError as error:
+                self.code = error.code()
+
+
+def wait_for(path):
+    deadline = threading.Event()
+    for _ in range(2000):
+        if path.exists():
+            return
+        deadline.wait(0.01)
+    raise AssertionError(f"{path} never appeared")
+
+
+def test_version():
+    assert run("--version").stdout == f"mmad-answer {__version__}\n"
+
+
+def test_port_zero_prints_one_line_with_a_port_that_can_be_contacted(start, slow):
+    process, name, address = start(slow, "--port", "0")
+    host, _, port = address.partition(":")
+    assert (name, host) == ("slow", "127.0.0.1")
+    assert int(port) > 0
+    wait_until_ready(address)
+    process.send_signal(signal.SIGTERM)
+    rest, _ = process.communicate(timeout=60)
+    assert rest == ""
+
+
+def test_the_address_is_printed_before_the_weights_are_loaded(start, slow):
+    (slow / "slow-load").touch()
+    process, _, address = start(slow, "--port", "0")
+    health = run("health", "--target", address)
+    assert (health.returncode, health.stdout) == (1, f"{address}: NOT_SERVING\n")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0  # and loading does not keep it
+
+
+def test_health_tells_the_state_and_exits_with_it(start, slow):
+    _, _, address = start(slow, "--port", "0")
+    wait_until_ready(address)
+    health = run("health", "--target", address)
+    assert (health.returncode, health.stdout) == (0, f"{address}: SERVING\n")
+
+
+def test_health_of_nobody_is_unavailable():
+    health = run("health", "--target", "127.0.0.1:1", "--timeout-seconds", "5")
+    assert (health.returncode, health.stdout) == (1, "127.0.0.1:1: UNAVAILABLE\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_work_under_way_finish_closes_the_model_and_exits_with_0(start, slow, ask, number):
+    process, _, address = start(slow, "--port", "0")
+    wait_until_ready(address)
+    asking = Asking(address, ask())
+    wait_for(slow / "begun")
+    process.send_signal(number)
+    with grpc.insecure_channel(address) as channel:
+        stub = answer_pb2_grpc.AnswerServiceStub(channel)
+        while stub.GetModel(pb.GetModelRequest(), timeout=20).state != pb.STATE_DRAINING:
+            pass
+        with pytest.raises(grpc.RpcError) as refused:
+            list(stub.Answer(ask(), timeout=20))
+        assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+    (slow / "go-on").touch()
+    assert process.wait(60) == 0
+    asking.join(20)
+    assert (asking.answers, asking.code) == (["A"], grpc.StatusCode.OK)
+    assert (slow / "closed").exists()
+
+
+def test_work_that_outlasts_the_drain_time_is_cut_off(start, slow, ask):
+    process, _, address = start(slow, "--port", "0", "--drain-seconds", "0.1")
+    wait_until_ready(address)
+    asking = Asking(address, ask())
+    wait_for(slow / "begun")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0
+    asking.join(20)
+    assert asking.code is grpc.StatusCode.UNAVAILABLE
+
+
+def test_a_second_signal_exits_at_once(start, slow, ask):
+    process, _, address = start(slow, "--port", "0", "--drain-seconds", "3600")
+    wait_until_ready(address)
+    Asking(address, ask())
+    wait_for(slow / "begun")
+    process.send_signal(signal.SIGTERM)
+    with grpc.insecure_channel(address) as channel:
+        stub = answer_pb2_grpc.AnswerServiceStub(channel)
+        while stub.GetModel(pb.GetModelRequest(), timeout=20).state != pb.STATE_DRAINING:
+            pass
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 128 + signal.SIGTERM
+
+
+def test_a_load_error_is_one_line_and_exit_1(slow):
+    (slow / "no-weights").touch()
+    done = run("serve", str(slow), "--port", "0")
+    assert done.returncode == 1
+    assert done.stderr == "mmad-answer: no weights in /weights: mount them there\n"
+
+
+def test_a_package_that_is_missing_when_loading_is_one_line_too(slow):
+    (slow / "needs").touch()
+    done = run("serve", str(slow), "--port", "0")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"mmad-answer: {slow}: needs 'no_such_package_here'")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["serve"], "name the folder of a service"),
+        (["serve", "nowhere"], "nowhere: there is no such folder"),
+        (["serve", "{folder}", "--prot", "0"], "--prot"),
+        (["serve", "{folder}", "--port", "many"], "--port"),
+        (["serve", "{folder}", "--listen", "nonsense"], "neither host:port nor unix:///path"),
+        ([], "Missing command"),
+        (["sevre"], "sevre"),
+    ],
+)
+def test_wrong_use_is_one_line_on_stderr(slow, arguments, said):
+    done = run(*[argument.format(folder=slow) for argument in arguments])
+    assert done.returncode != 0
+    assert done.stdout == ""
+    assert done.stderr.startswith("mmad-answer: ")
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_port_in_use_is_one_line(slow):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = run("serve", str(slow), "--port", str(port))
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"mmad-answer: cannot listen on 127.0.0.1:{port}: Address already in use")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_unix_socket_is_printed_as_a_target(start, slow, tmp_path):
+    target = f"unix://{tmp_path}/s"
+    _, _, address = start(slow, "--listen", target)
+    assert address == target
+    wait_until_ready(address)
+
+
+OWN_OPTIONS = """
+import dataclasses
+
+from slow import Slow
+
+
+@dataclasses.dataclass(frozen=True)
+class Own:
+    map_scale: float = 0.5
+    '''How far to look.'''
+
+
+class Looking(Slow):
+    '''Takes its time.'''
+
+    Options = Own
+"""
+
+
+def test_help_shows_the_models_own_options_beside_the_kits(service_folder):
+    folder = service_folder(OWN_OPTIONS)
+    (folder / "slow.py").write_text(SLOW)
+    done = run("serve", str(folder), "--help")
+    assert done.returncode == 0
+    for word in ("--map-scale", "How far to look.", "--port", "--drain-seconds", "Takes its time."):
+        assert word in done.stdout
+
+
+PARENT = """
+import subprocess, sys, time
+
+command = [sys.executable, "-m", "mmad_answer", "serve", sys.argv[1], "--port", "0", "--exit-with-parent"]
+child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+print(child.pid, child.stdout.readline(), flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_service_does_not_outlive_its_parent(slow):
+    command = [sys.executable, "-c", PARENT, str(slow)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        service = psutil.Process(int(parent.stdout.readline().split()[0]))
+        assert service.is_running()
+        parent.kill()
+        gone, _ = psutil.wait_procs([service], timeout=20)
+        assert gone
+
+
+def test_a_service_whose_named_parent_is_gone_already_does_not_stay(start, slow):
+    process, _, _ = start(slow, "--port", "0", "--exit-with-parent=1")
+    assert process.wait(20) == 1
