@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,8 +17,12 @@ _COLUMNS: Final = ("query_image", "question", "options", "answer", "template_ima
 _OPTION: Final = re.compile(r"\s*([A-Z])\s*:\s?(.*)")
 
 
-def read(path: Path) -> Iterator[Sample]:
+def read(path: Path, on_broken: Callable[[DataError], None] | None = None) -> Iterator[Sample]:
     """Yield the samples of a metadata.csv, in the order in which their images first appear.
+
+    Args:
+        path: the file.
+        on_broken: is told of each broken row, which is then left out; without it the first one is raised.
 
     Raises:
         DataError: a column is missing, or a row is broken; names the line.
@@ -32,11 +36,14 @@ def read(path: Path) -> Iterator[Sample]:
         try:
             _check_columns(path, rows.fieldnames or ())
             for row in rows:
-                key = row["query_image"] or ""
                 try:
-                    _add(pool, row, questions.setdefault(key, []), companions)
+                    _add(pool, row, questions, companions)
                 except EntryError as error:
-                    raise DataError(f"{path}, line {rows.line_num}: {key!r}: {error}.") from None
+                    key = row["query_image"] or ""
+                    broken = DataError(f"{path}, line {rows.line_num}: {key!r}: {error}.")
+                    if on_broken is None:
+                        raise broken from None
+                    on_broken(broken)
         except csv.Error as error:
             raise DataError(f"{path}, line {rows.line_num}: broken CSV: {error}.") from None
         except UnicodeDecodeError as error:
@@ -57,8 +64,7 @@ def read(path: Path) -> Iterator[Sample]:
         )
 
 
-def _check_columns(path: Path, names: Iterator[str] | object) -> None:
-    given = list(names) if isinstance(names, (list, tuple)) else []
+def _check_columns(path: Path, given: Sequence[str]) -> None:
     absent = [name for name in _COLUMNS if name not in given]
     if absent:
         raise DataError(
@@ -67,18 +73,23 @@ def _check_columns(path: Path, names: Iterator[str] | object) -> None:
 
 
 def _add(
-    pool: Pool, row: dict[str, str | None], asked: list[Question], companions: dict[str, tuple[str, str]]
+    pool: Pool,
+    row: dict[str, str | None],
+    questions: dict[str, list[Question]],
+    companions: dict[str, tuple[str, str]],
 ) -> None:
-    if None in row or any(row[name] is None for name in _COLUMNS):
+    if any(name is None for name in row) or any(row[name] is None for name in _COLUMNS):
         raise EntryError(f"should have {len(_COLUMNS)} fields or as many as the first line")
     key, text, options, answer, template, mask = (row[name] or "" for name in _COLUMNS)
     entry.names(key)
-    if not asked:
-        companions[key] = (
-            pool.string(entry.safe(template)) if template else "",
-            entry.safe(mask.rstrip("/")) if mask else "",
-        )
+    beside = (
+        pool.string(entry.safe(template)) if template else "",
+        entry.safe(mask.rstrip("/")) if mask else "",
+    )
+    asked = questions.get(key, [])
     asked.append(entry.question(pool, len(asked), text, None, _options(options), answer.strip()))
+    questions[key] = asked
+    companions.setdefault(key, beside)
 
 
 def _options(text: str) -> list[tuple[str, str]]:

@@ -6,8 +6,10 @@ the line. An error may be slow, a good file is not.
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -22,25 +24,33 @@ _TYPES: Final = {kind.value: kind for kind in QuestionType}
 _WORDS: Final[dict[type[Any], str]] = {list: "a list", dict: "an object", str: "a text"}
 
 
-def read(path: Path) -> Iterator[Sample]:
+def read(path: Path, on_broken: Callable[[DataError], None] | None = None) -> Iterator[Sample]:
     """Yield the samples of an mmad.json, in the file's order.
 
+    Args:
+        path: the file.
+        on_broken: is told of each broken entry, which is then left out; without it the first one is raised.
+
     Raises:
-        DataError: broken JSON (with line and column), a broken entry (with its key and line), a key twice.
+        DataError: broken JSON (with line and column), a broken entry (with its line and key), a key twice.
         OSError: the file cannot be read.
     """
-    pool, seen = Pool(), set[str]()
+    pool, seen, lines = Pool(), set[str](), _Lines(path)
     with path.open("rb") as file:
         _begin(file, path)
         try:
             for key, value in ijson.kvitems(file, "", use_float=True):
-                if key in seen:
-                    raise DataError(f"{path}, line {_line(path, key, last=True)}: {key!r} is there twice.")
-                seen.add(key)
                 try:
+                    if key in seen:
+                        raise EntryError(f"is there twice; before in line {lines.first(key)}")
                     yield _sample(pool, key, value)
                 except EntryError as error:
-                    raise DataError(f"{path}, line {_line(path, key)}: {key!r}: {error}.") from None
+                    line = lines.last(key) if key in seen else lines.first(key)
+                    broken = DataError(f"{path}, line {line}: {key!r}: {error}.")
+                    if on_broken is None:
+                        raise broken from None
+                    on_broken(broken)
+                seen.add(key)
         except (ijson.JSONError, UnicodeDecodeError) as error:
             raise DataError(_broken(path, error)) from None
 
@@ -140,18 +150,27 @@ def _broken(path: Path, error: Exception) -> str:
     return f"{path}: broken JSON: {str(error).splitlines()[0]}."
 
 
-def _line(path: Path, key: str, last: bool = False) -> int:
-    """The line of an entry's key, or 1 where the key is spelled with escapes of its own."""
-    spellings = {json.dumps(key).encode(), json.dumps(key, ensure_ascii=False).encode(errors="replace")}
-    found = 1
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if any(spelling in line and _is_key(line, spelling) for spelling in spellings):
-                found = number
-                if not last:
-                    break
-    return found
+class _Lines:
+    """The lines on which keys first and last stand; the file is read for them when the first is asked for."""
 
+    _KEY: Final = re.compile(rb'("(?:[^"\\]|\\.)*")\s*:')
 
-def _is_key(line: bytes, spelling: bytes) -> bool:
-    return line.partition(spelling)[2].lstrip().startswith(b":")
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._found: dict[str, tuple[int, int]] = {}
+
+    def first(self, key: str) -> int:
+        return self._places().get(key, (1, 1))[0]
+
+    def last(self, key: str) -> int:
+        return self._places().get(key, (1, 1))[1]
+
+    def _places(self) -> dict[str, tuple[int, int]]:
+        if not self._found:
+            with self._path.open("rb") as file:
+                for number, line in enumerate(file, start=1):
+                    for match in self._KEY.finditer(line):
+                        with contextlib.suppress(ValueError):
+                            key = json.loads(match[1])
+                            self._found[key] = (self._found.get(key, (number, 0))[0], number)
+        return self._found

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from orchestrator.dataset import hub_csv, mmad_json
+from orchestrator.dataset import hub_csv, mmad_json, sample
 from orchestrator.errors import DataError
 from orchestrator.vocabulary import Dataset
 
@@ -32,8 +32,12 @@ _ONE_TEMPLATE: Final = (
 _NO_KNOWLEDGE: Final = "there is no domain_knowledge.json: --domain-knowledge cannot be used."
 
 
-def read(directory: Path) -> Dataset:
+def read(directory: Path, on_broken: Callable[[DataError], None] | None = None) -> Dataset:
     """Read the data set in a folder.
+
+    Args:
+        directory: the folder that holds mmad.json or metadata.csv.
+        on_broken: is told of each broken entry, which is then left out; without it the first one is raised.
 
     Raises:
         DataError: there is none, or its annotations are broken; names the file, the line and what to do.
@@ -48,16 +52,17 @@ def read(directory: Path) -> Dataset:
     try:
         if (directory / MMAD_JSON).is_file():
             source = MMAD_JSON
-            samples = tuple(mmad_json.read(directory / MMAD_JSON))
+            samples = tuple(mmad_json.read(directory / MMAD_JSON, on_broken))
         elif (directory / METADATA_CSV).is_file():
             source = METADATA_CSV
-            samples = tuple(hub_csv.read(directory / METADATA_CSV))
+            samples = tuple(hub_csv.read(directory / METADATA_CSV, on_broken))
             limitations = (_NO_TYPES, _ONE_TEMPLATE)
         else:
             raise DataError(
                 f"{directory} holds neither {MMAD_JSON} nor {METADATA_CSV}. Give MMAD's own folder, or get "
                 f"MMAD with `orchestrator data download DIR`."
             )
+        limitations += _origin(directory)
         knowledge = _domain_knowledge(directory, {sample.dataset for sample in samples})
         digest = _digest(directory, source)
     except OSError as error:
@@ -67,6 +72,16 @@ def read(directory: Path) -> Dataset:
     if not knowledge:
         limitations = (*limitations, _NO_KNOWLEDGE)
     return Dataset(str(directory), samples, knowledge, digest, source, limitations)
+
+
+def _origin(directory: Path) -> tuple[str, ...]:
+    """Say so where a folder was drawn to look like MMAD, so that nobody takes its scores for MMAD's."""
+    stamp = directory / sample.STAMP
+    if stamp.is_file() and sample.LIKE_MMAD in stamp.read_text(errors="replace"):
+        return (
+            "these images are noise, drawn by `orchestrator data sample --like-mmad`: scores mean nothing.",
+        )
+    return ()
 
 
 def _digest(directory: Path, source: str) -> str:

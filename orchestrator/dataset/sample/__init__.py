@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import Final
 
 DEFAULT_IMAGES: Final = 72
+STAMP: Final = "sample.json"
+"""The file that says with which settings a folder was drawn."""
+LIKE_MMAD: Final = "like MMAD"
+"""What that file says of a folder with MMAD's composition."""
 
 
 def draw(directory: Path, images: int = DEFAULT_IMAGES, seed: int = 0) -> None:

@@ -66,8 +66,8 @@ MMAD: Final = (
     Composition(
         name="DS-MVTec",
         products=_products(
-            "bottle cable capsule carpet grid hazelnut leather metal_nut pill screw tile toothbrush transistor "
-            "wood zipper"
+            "bottle cable capsule carpet grid hazelnut leather metal_nut pill screw tile toothbrush "
+            "transistor wood zipper"
         ),
         normal=465,
         abnormal=1226,

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from orchestrator.dataset.sample import pictures
+from orchestrator.dataset.sample import STAMP, pictures
 from orchestrator.dataset.sample.part import Part
 from orchestrator.dataset.sample.parts import all_parts
 from orchestrator.dataset.sample.pictures import Picture
@@ -26,8 +26,6 @@ from orchestrator.errors import DataError
 
 TEMPLATES: Final = 8
 """Normal templates of each product."""
-STAMP: Final = "sample.json"
-"""Says with which settings a folder was drawn."""
 EDITION: Final = 1
 """Raised when the same settings begin to give other pictures or questions."""
 _SEVERITIES: Final = (1.0, 0.6, 0.2)

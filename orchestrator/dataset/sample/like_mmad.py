@@ -15,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image
 
+from orchestrator.dataset.sample import LIKE_MMAD
 from orchestrator.dataset.sample.composition import MMAD, Composition
 from orchestrator.dataset.sample.drawing import EDITION, TEMPLATES, whole_or_nothing, write_json
 from orchestrator.vocabulary import QuestionType, Subtask
@@ -30,7 +31,7 @@ _OBJECT_TYPES: Final = (
 
 def draw(directory: Path, seed: int) -> None:
     """Make the data set, or do nothing where it is there already; see `orchestrator.dataset.sample`."""
-    settings: dict[str, int | str] = {"edition": EDITION, "composition": "like MMAD", "seed": seed}
+    settings: dict[str, int | str] = {"edition": EDITION, "composition": LIKE_MMAD, "seed": seed}
     whole_or_nothing(directory, settings, lambda partial: _fill(partial, seed))
 
 

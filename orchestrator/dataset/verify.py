@@ -1,0 +1,245 @@
+"""Checks a data set's files against its annotations: everything that would spoil a run, in one table.
+
+Every picture is decoded to its last pixel, since a truncated file opens without complaint. Of each only its
+size and a hash of its pixels are kept, so memory grows by some hundred bytes a picture. Pictures are compared
+by their pixels: the same one saved as PNG and as BMP is still the same picture.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from orchestrator.dataset import masks, reading
+from orchestrator.dataset.spelling import Spelling
+from orchestrator.errors import DataError
+from orchestrator.vocabulary import Dataset, Sample
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+_BATCH: Final = 256
+"""Pictures handed to the threads at once: enough to keep them busy, few enough to stay small."""
+
+
+class Fault(enum.StrEnum):
+    """What can be wrong."""
+
+    BROKEN_ENTRY = "broken entry"
+    MISSING_IMAGE = "image is missing"
+    MISSING_TEMPLATE = "template is missing"
+    MISSING_MASK = "mask is missing"
+    SPELLED_OTHERWISE = "file is spelled otherwise"
+    UNREADABLE = "image does not decode"
+    MASK_UNREADABLE = "mask does not decode"
+    MASK_EMPTY = "mask marks nothing"
+    MASK_SIZE = "mask has another size"
+    NO_TEMPLATES = "no templates"
+    TEMPLATE_IS_QUERY = "template is the query image"
+    TWO_PRODUCTS = "same picture in two products"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong."""
+
+    kind: Fault
+    path: str
+    """As the annotations write it; the annotation file for a broken entry."""
+    detail: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Report:
+    """What was checked, and what is wrong with it."""
+
+    root: str
+    source: str
+    samples: int
+    questions: int
+    images: int
+    """Different query images and templates."""
+    findings: tuple[Finding, ...]
+    """In a fixed order: by kind, then path."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Picture:
+    digest: bytes
+    width: int
+    height: int
+
+
+def verify(directory: Path, progress: Callable[[int, int], None] | None = None) -> Report:
+    """Check the data set in a folder, of either format.
+
+    Args:
+        directory: the folder that holds mmad.json or metadata.csv.
+        progress: is told (done, total) while images and masks are being decoded.
+
+    Raises:
+        DataError: there is no data set, or its annotations are so broken that they cannot be read on.
+    """
+    broken: list[str] = []
+    dataset = reading.read(directory, on_broken=lambda error: broken.append(str(error)))
+    root, samples = Path(dataset.root), dataset.samples
+    findings = [Finding(Fault.BROKEN_ENTRY, dataset.source, detail) for detail in broken]
+    images = dict.fromkeys(path for sample in samples for path in (sample.key, *_templates(sample)))
+    masked = [sample for sample in samples if sample.abnormal]
+    step = _steps(progress, len(images) + len(masked))
+    with ThreadPoolExecutor(os.cpu_count()) as workers:
+        missing = list(_missing(root, samples, images))
+        findings += missing
+        absent = {finding.path for finding in missing}
+        pictures: dict[str, _Picture] = {}
+        there = [path for path in images if path not in absent]
+        for path, picture in _each(workers, there, lambda path: _decode(root / path), step):
+            if isinstance(picture, str):
+                findings.append(Finding(Fault.UNREADABLE, path, picture))
+            else:
+                pictures[path] = picture
+        for _, finding in _each(workers, masked, lambda s: _mask(root, s, pictures.get(s.key)), step):
+            if finding is not None:
+                findings.append(finding)
+    findings += _template_faults(dataset, pictures)
+    findings += _shared(samples, pictures)
+    order = list(Fault)
+    findings.sort(key=lambda finding: (order.index(finding.kind), finding.path, finding.detail))
+    questions = sum(len(sample.questions) for sample in samples)
+    return Report(str(root), dataset.source, len(samples), questions, len(images), tuple(findings))
+
+
+def table(report: Report, rows_per_kind: int = 20) -> Table:
+    """Lay a report out for the terminal: at most so many rows of each kind, and how many more there are."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    result = Table(title=f"What is wrong with {escape(report.root)}", title_justify="left")
+    result.add_column("what", no_wrap=True)
+    result.add_column("where", overflow="fold")
+    result.add_column("detail", overflow="fold")
+    by_kind: dict[Fault, list[Finding]] = defaultdict(list)
+    for finding in report.findings:
+        by_kind[finding.kind].append(finding)
+    for kind, findings in by_kind.items():
+        for finding in findings[:rows_per_kind]:
+            result.add_row(kind.value, escape(finding.path), escape(finding.detail))
+        if len(findings) > rows_per_kind:
+            result.add_row(kind.value, f"... and {len(findings) - rows_per_kind} more", "")
+        result.add_section()
+    return result
+
+
+def _steps(progress: Callable[[int, int], None] | None, total: int) -> Callable[[int], None]:
+    done = 0
+
+    def step(count: int) -> None:
+        nonlocal done
+        done += count
+        if progress is not None:
+            progress(done, total)
+
+    return step
+
+
+def _each(
+    workers: ThreadPoolExecutor,
+    items: Sequence[_Item],
+    check: Callable[[_Item], _Result],
+    step: Callable[[int], None],
+) -> Iterator[tuple[_Item, _Result]]:
+    """Yield every item with its result, in order, a batch of them at a time in the threads."""
+    for start in range(0, len(items), _BATCH):
+        batch = items[start : start + _BATCH]
+        yield from zip(batch, workers.map(check, batch), strict=True)
+        step(len(batch))
+
+
+# ------------------------------------------------------------------------------------- the single checks
+
+
+def _templates(sample: Sample) -> tuple[str, ...]:
+    return (*sample.random_templates, *sample.similar_templates)
+
+
+def _missing(root: Path, samples: Sequence[Sample], images: Iterable[str]) -> Iterator[Finding]:
+    queries, spelling = {sample.key for sample in samples}, Spelling(root)
+    for path in images:
+        found = spelling.on_disk(path)
+        if found is None:
+            kind = Fault.MISSING_IMAGE if path in queries else Fault.MISSING_TEMPLATE
+            yield Finding(kind, path, "there is no such file")
+        elif found != path:
+            yield Finding(Fault.SPELLED_OTHERWISE, path, f"on disk it is {found}")
+
+
+def _decode(path: Path) -> _Picture | str:
+    """A picture's hash and size, or what is wrong with it."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            pixels = image.convert("RGBA" if "A" in image.getbands() else "RGB").tobytes()
+            return _Picture(hashlib.blake2b(pixels, digest_size=16).digest(), *image.size)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        return str(error).replace(str(path), "the file")
+
+
+def _mask(root: Path, sample: Sample, picture: _Picture | None) -> Finding | None:
+    if not sample.mask:
+        return Finding(Fault.MISSING_MASK, sample.key, "the image is abnormal and names no mask")
+    try:
+        files = masks.resolve(root, sample)
+    except DataError as error:
+        return Finding(Fault.MISSING_MASK, sample.key, str(error).removeprefix(f"{sample.key}: "))
+    if not files:
+        return Finding(Fault.MISSING_MASK, sample.key, f"the folder {sample.mask} holds no mask")
+    try:
+        marked = masks.load(files)
+    except DataError as error:
+        return Finding(Fault.MASK_UNREADABLE, sample.key, str(error))
+    height, width = marked.shape
+    if picture is not None and (width, height) != (picture.width, picture.height):
+        detail = f"{width} x {height}, but the image is {picture.width} x {picture.height} pixels"
+        return Finding(Fault.MASK_SIZE, sample.key, detail)
+    if not marked.any():
+        return Finding(Fault.MASK_EMPTY, sample.key, f"{sample.mask} is all zero")
+    return None
+
+
+def _template_faults(dataset: Dataset, pictures: Mapping[str, _Picture]) -> Iterator[Finding]:
+    lists = ("similar", "random") if dataset.source == reading.MMAD_JSON else ("similar",)
+    for sample in dataset.samples:
+        for name in lists:
+            if not getattr(sample, f"{name}_templates"):
+                yield Finding(Fault.NO_TEMPLATES, sample.key, f"its list of {name} templates is empty")
+        query = pictures.get(sample.key)
+        for template in dict.fromkeys(_templates(sample)):
+            if template == sample.key:
+                yield Finding(Fault.TEMPLATE_IS_QUERY, sample.key, "it is in its own list of templates")
+            elif query is not None and template in pictures and pictures[template].digest == query.digest:
+                yield Finding(Fault.TEMPLATE_IS_QUERY, sample.key, f"{template} is the same picture")
+
+
+def _shared(samples: Sequence[Sample], pictures: Mapping[str, _Picture]) -> Iterator[Finding]:
+    """Pictures that stand for more than one product: one of them is another product's."""
+    places: dict[bytes, dict[tuple[str, str], str]] = defaultdict(dict)
+    for sample in samples:
+        for path in (sample.key, *_templates(sample)):
+            if path in pictures:
+                places[pictures[path].digest].setdefault((sample.dataset, sample.product), path)
+    for products in places.values():
+        (_, path), *others = products.items()
+        if others:
+            also = ", ".join(f"{other} (as {'/'.join(product)})" for product, other in others)
+            yield Finding(Fault.TWO_PRODUCTS, path, f"the same picture as {also}")
