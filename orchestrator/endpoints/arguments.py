@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 
 from orchestrator.errors import EndpointError
 from orchestrator.vocabulary import Endpoint
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
-_HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_.])?):(\d{1,5})")
+_HOST_AND_PORT = re.compile(r"(\[.+\]|[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_.])?):(\d{1,5})", re.ASCII)
 _MAX_SOCKET_PATH_BYTES = 107
 """What the kernel's address structure holds."""
 _EXAMPLE = "for example qwen=127.0.0.1:50051"
@@ -70,13 +71,22 @@ def _target_problem(target: str) -> str:
 
 
 def _host_problem(text: str) -> str:
-    if match := _HOST_AND_PORT.fullmatch(text):
-        if 0 < int(match[2]) < 65536:
-            return ""
-        return f"{match[2]} is no port: ports go from 1 to 65535."
-    if text.count(":") > 1 and not text.startswith("["):
-        host, _, port = text.rpartition(":")
+    match = _HOST_AND_PORT.fullmatch(text)
+    if match and (not match[1].startswith("[") or _is_ipv6(match[1][1:-1])):
+        return "" if 0 < int(match[2]) < 65536 else f"{match[2]} is no port: ports go from 1 to 65535."
+    if "," in text:
+        return "one address each: give NAME=TARGET once for each replica."
+    host, _, port = text.rpartition(":")
+    if _is_ipv6(host):
         return f"an IPv6 address needs brackets: [{host}]:{port}."
-    if text and ":" not in text.removeprefix("[").rpartition("]")[2] and "/" not in text:
+    if re.fullmatch(r"[\w.-]+|\[.+\]", text):
         return f"{text!r} has no port: write {text}:PORT."
     return f"{text!r} is no address: write host:port, unix:///path or dns:///name:port."
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True

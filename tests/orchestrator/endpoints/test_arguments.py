@@ -1,0 +1,77 @@
+"""`NAME=TARGET`."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.endpoints.arguments import parse_endpoint
+from orchestrator.errors import EndpointError
+from orchestrator.vocabulary import Endpoint
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "127.0.0.1:50051",
+        "gpu-1.site.example:50051",
+        "gpu_1:1",
+        "[::1]:50051",
+        "[fe80::1%eth0]:50051",
+        "unix:///run/mmad/qwen.sock",
+        "dns:///qwen.models.svc:50051",
+        "dns:///[::1]:50051",
+    ],
+)
+def test_targets_of_each_allowed_form_are_taken_as_they_are(target):
+    assert parse_endpoint(f"qwen2.5-vl_7b+awq={target}", "--endpoint") == Endpoint(
+        "qwen2.5-vl_7b+awq", target, "--endpoint"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("qwen", "write NAME=TARGET, for example"),
+        ("127.0.0.1:50051", "Write NAME=127.0.0.1:50051"),
+        ("=127.0.0.1:50051", "the name '' will not do"),
+        ("a/b=h:1", "letters, digits and .-_+"),
+        ("..=h:1", "begins with a letter or digit"),
+        ("-a=h:1", "begins with a letter or digit"),
+        (f"{'a' * 101}=h:1", "at most 100"),
+        ("a=", "is no address"),
+        ("a=host", "has no port: write host:PORT"),
+        ("a=[::1]", "has no port: write [::1]:PORT"),
+        ("a=host:", "is no address"),
+        ("a=host:http", "is no address"),
+        ("a=host:0", "0 is no port"),
+        ("a=host:65536", "65536 is no port"),
+        ("a=::1:50051", "an IPv6 address needs brackets: [::1]:50051"),
+        ("a=http://host:50051/", "leave http:// out: write host:50051."),
+        ("a=grpc://host:50051", "leave grpc:// out"),
+        ("a=dns://host:50051", "write dns:///host:50051, with three slashes"),
+        ("a=unix://run/x", "write unix:///path"),
+        ("a=unix:/run/x", "write unix:///path, with three slashes"),
+        ("a=unix:///", "no absolute path"),
+        (f"a=unix:///{'x' * 120}", "more than 107 bytes"),
+        ("a=ftp://host:1", "is no address: write host:port, unix:///path or dns:///name:port"),
+        ("a=host name:1", "is no address"),
+        ("a=host:1,host:2", "once for each replica"),
+        ("a=[not-ipv6]:1", "is no address"),
+    ],
+)
+def test_what_is_wrong_is_said_with_what_to_write_instead(text, words):
+    with pytest.raises(EndpointError) as error:
+        parse_endpoint(text, "--endpoint")
+    assert words in str(error.value)
+    assert str(error.value).startswith(f"--endpoint {text}: ")
+    assert "\n" not in str(error.value)
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_either_an_endpoint_or_a_clear_error(text):
+    try:
+        endpoint = parse_endpoint(text, "--endpoint")
+    except EndpointError:
+        return
+    assert endpoint.name.strip(".-_+").isalnum() or set(endpoint.name) & set(".-_+")
+    assert "/" not in endpoint.name
