@@ -22,12 +22,17 @@ def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     Raises:
         RunError: if it cannot be written, for lack of room or rights.
     """
-    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    text = "b" not in mode
     draft: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(
-            mode, dir=path.parent, prefix=f".{path.name}.", delete=False, **text
+            mode,
+            dir=path.parent,
+            prefix=f".{path.name}.",
+            delete=False,
+            encoding="utf-8" if text else None,
+            newline="\n" if text else None,
         ) as file:
             draft = Path(file.name)
             yield file

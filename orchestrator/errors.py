@@ -34,6 +34,10 @@ class JournalFullError(RunError):
     exit_code = 1
 
 
+class Interrupted(Exception):  # noqa: N818 - not an error
+    """The person stopped the run; what was answered is kept. The message says how to go on."""
+
+
 def near_matches(word: str, known: Iterable[str]) -> str:
     """Return " Did you mean 'x' or 'y'?" for the known words near to `word`, or ""."""
     lowered = {k.lower(): str(k) for k in known}

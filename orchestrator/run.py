@@ -25,7 +25,7 @@ from orchestrator.dataset.locate import locate
 from orchestrator.dataset.reading import read
 from orchestrator.dispatch import ConnectedModel, Effort, Ending, Prompting
 from orchestrator.endpoints import arguments, file
-from orchestrator.errors import EndpointError, JournalFullError, UserError, near_matches
+from orchestrator.errors import EndpointError, Interrupted, JournalFullError, UserError, near_matches
 from orchestrator.instruction import read_instruction
 from orchestrator.journal.reader import StoredModel
 from orchestrator.journal.writer import Journal
@@ -40,14 +40,6 @@ from orchestrator.vocabulary import Endpoint, Inspection, ModelCard, Outcome
 
 SETTINGS_FILE = "config.yaml"
 _RUNS = Path("runs")
-
-
-class Interrupted(Exception):  # noqa: N818 - not an error
-    """The person stopped the run. What was answered is kept."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(f"Stopped. Every answer so far is in {folder}; the same command goes on from there.")
-        self.folder = folder
 
 
 def prepare(options: RunOptions, screen: Screen | None = None) -> Plan:
@@ -97,11 +89,28 @@ def run(
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        folder = asyncio.run(session.work())
-    else:  # in a notebook, whose loop is running already
-        with concurrent.futures.ThreadPoolExecutor(1) as thread:
-            folder = thread.submit(asyncio.run, session.work()).result()
-    return Run(folder)
+        return asyncio.run(session.work())
+    # In a notebook, whose loop is running already.
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, session.work()).result()
+
+
+def dry_run(options: RunOptions, plan: Plan | None = None) -> str:
+    """Say what would be asked. Models that run are asked for their card; local ones are not started.
+
+    Raises:
+        UserError: as `run` would, for the settings, the data and the addresses.
+    """
+    from orchestrator.describe import describe
+    from orchestrator.endpoints.connect import connect
+
+    plan = plan or prepare(options)
+    given = given_endpoints(options)
+    names = model_names(options, given) if given or options.local else []
+    asked = [endpoint for endpoint in given if endpoint.name in names]
+    cards = {m.name: m.card for m in asyncio.run(connect(asked, options.wait, print))} if asked else {}
+    room = [(name, cards[name].max_images if name in cards else None) for name in names]
+    return describe(plan, room or [("any model", None)])
 
 
 @dataclasses.dataclass
@@ -113,7 +122,7 @@ class _Session:
     command: tuple[str, ...]
     screen: Screen
 
-    async def work(self) -> Path:
+    async def work(self) -> Run:
         # Imported here, so that `--help` and `--dry-run` need no gRPC.
         from orchestrator.endpoints.local import LocalServices
 
@@ -134,9 +143,11 @@ class _Session:
                 models = await self._connect([e for e in (*given, *own) if e.name in names])
                 self._set_up(folder, journal, models)
                 await self._ask(folder, journal, models)
+            # Still under the lock: nobody else may write these files now.
+            done = Run(folder)
             self.screen.note("Scoring ...")
-            write_files(folder, journal)
-        return folder
+            write_files(done)
+        return done
 
     def _check(self, folder: Path, journal: Journal) -> None:
         """Make sure that the journal is this run's; give a new one its questions."""
@@ -223,7 +234,9 @@ class _Session:
                 journal.end_session(time.monotonic() - began, ending)
         self._report(endings)
         if stop.is_set():
-            raise Interrupted(folder)
+            raise Interrupted(
+                f"Stopped. Every answer so far is in {folder}; the same command goes on from there."
+            )
 
     def _report(self, endings: Sequence[Ending]) -> None:
         for ending in endings:
@@ -296,9 +309,9 @@ def model_names(options: RunOptions, endpoints: Sequence[Endpoint]) -> list[str]
     known = list(dict.fromkeys([*options.local, *(e.name for e in endpoints)]))
     if not known:
         raise EndpointError(
-            "There is nobody to ask. Name services of this checkout with --local (the baselines need nothing: "
-            "--local chance --local template_diff), or models that are running with --endpoint NAME=TARGET "
-            "or --endpoints FILE."
+            "There is nobody to ask. Name services of this checkout with --local (the baselines need "
+            "nothing: --local chance --local template_diff), or models that are running with "
+            "--endpoint NAME=TARGET or --endpoints FILE."
         )
     for name in options.local:
         if any(e.name == name for e in endpoints):

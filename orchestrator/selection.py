@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from orchestrator.errors import DataError, near_matches
 from orchestrator.seeds import derive_seed
-from orchestrator.vocabulary import SUBTASK_OF, Dataset, QuestionType, Sample
+from orchestrator.vocabulary import SUBTASK_OF, Dataset, QuestionType, Sample, Subtask
 
 
 def select(
@@ -68,7 +68,7 @@ def _keep_types(dataset: Dataset, samples: Iterable[Sample], types: Sequence[Que
         raise DataError(f"--type: {dataset.source} does not say its questions' types; mmad.json does.")
     wanted = set(types)
     if QuestionType.OBJECT_ANALYSIS in wanted:
-        wanted |= {t for t, subtask in SUBTASK_OF.items() if subtask == QuestionType.OBJECT_ANALYSIS}
+        wanted |= {t for t, subtask in SUBTASK_OF.items() if subtask is Subtask.OBJECT_ANALYSIS}
     return [
         dataclasses.replace(s, questions=tuple(q for q in s.questions if q.type in wanted)) for s in samples
     ]

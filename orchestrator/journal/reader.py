@@ -121,6 +121,11 @@ class JournalReader:
                 option_scores=tuple(OptionScore(*pair) for pair in json.loads(row[13] or "[]")),
             )
 
+    def texts(self) -> dict[tuple[str, int], str]:
+        """Return every question's text by (image key, index)."""
+        rows = self._reader.execute("SELECT DISTINCT key, number, text FROM questions")
+        return {(key, number): text for key, number, text in rows}
+
     def answers(self, model: str) -> Iterator[dict[str, Any]]:
         """Yield every answer of a model with all that is known of it, as flat values, in the plan's order."""
         rows = self._reader.execute(

@@ -82,11 +82,14 @@ class Journal(JournalReader):
 
     # --------------------------------------------------------------------------------------- setting up
 
-    def create(self, identity: Mapping[str, object], inspections: Iterable[Inspection]) -> None:
-        """Write what the run is and all its questions in one transaction: wholly or not at all."""
+    def create(self, identity: Mapping[str, object], inspections: Iterable[Inspection], root: str) -> None:
+        """Write what the run is and all its questions in one transaction: wholly or not at all.
+
+        `root` is where the images are; it may change without the run becoming another.
+        """
         with explained(self.path), self._reader:
             self._reader.executemany(_QUESTION, (row for i in inspections for row in _question_rows(i)))
-            for name, value in (("identity", identity), ("format", FORMAT)):
+            for name, value in (("identity", identity), ("root", root), ("format", FORMAT)):
                 self._reader.execute("INSERT INTO meta VALUES (?, ?)", (name, json.dumps(value)))
 
     def add_model(self, model: StoredModel) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import enum
 import itertools
 import json
 from collections.abc import Iterator
@@ -12,30 +11,23 @@ from typing import IO, Any
 
 from orchestrator.atomic import replacing
 from orchestrator.errors import UserError
+from orchestrator.formats import ExportFormat
 from orchestrator.results import Run
 
 _ROWS_PER_GROUP = 5_000  # parquet's unit of work: bounds the memory
 
 
-class Format(enum.StrEnum):
-    """How the rows are written: a JSON array, CSV with a header, or a parquet table."""
-
-    JSON = "json"
-    CSV = "csv"
-    PARQUET = "parquet"
-
-
-def export(run: Run, form: Format, path: Path) -> int:
+def export(run: Run, form: ExportFormat, path: Path) -> int:
     """Write every answer to `path`, which is complete or not there; return how many there are.
 
     Raises:
         UserError: if parquet is asked for and pyarrow is not installed.
     """
     rows = run.rows()
-    if form is Format.PARQUET:
+    if form is ExportFormat.PARQUET:
         return _parquet(rows, path)
     with replacing(path) as file:
-        return (_json if form is Format.JSON else _csv)(rows, file)
+        return (_json if form is ExportFormat.JSON else _csv)(rows, file)
 
 
 def _json(rows: Iterator[dict[str, Any]], file: IO[str]) -> int:
@@ -48,13 +40,12 @@ def _json(rows: Iterator[dict[str, Any]], file: IO[str]) -> int:
 
 
 def _csv(rows: Iterator[dict[str, Any]], file: IO[str]) -> int:
+    writer = csv.DictWriter(file, list(_COLUMNS), lineterminator="\n")
+    writer.writeheader()
     count = 0
-    writer: csv.DictWriter[str] | None = None
-    for count, row in enumerate(map(_flat, rows), start=1):
-        if writer is None:
-            writer = csv.DictWriter(file, list(row), lineterminator="\n")
-            writer.writeheader()
+    for row in map(_flat, rows):
         writer.writerow(row)
+        count += 1
     return count
 
 
@@ -81,8 +72,9 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
 
 
 _TEXTS = (
-    "model question_id inspection_id key dataset product type question options original_letters correct outcome "
-    "letter original_letter original_correct rule text reasoning prompt finish_reason failure option_scores"
+    "model question_id inspection_id key dataset product type question options original_letters correct "
+    "outcome letter original_letter original_correct rule text reasoning prompt finish_reason failure "
+    "option_scores"
 )
 _COUNTS = "number rotation repeat prompt_tokens completion_tokens cached_prompt_tokens reasoning_tokens"
 _SECONDS = "queue_seconds encode_seconds generate_seconds seconds"

@@ -1,0 +1,114 @@
+"""The verbs, each a few lines over what notebooks can call too.
+
+Verbs import what they need when they are called, so that `--help` is quick and needs no library.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator import cli_data
+from orchestrator.cli_options import with_run_options
+from orchestrator.formats import ExportFormat, ScoringProtocol
+from orchestrator.options import RunOptions
+
+FINISHED_WITH_FAILURES = 3
+
+app = typer.Typer(
+    help="Ask multimodal models about industrial images, and score what they say.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(cli_data.app, name="data")
+
+
+def _version(value: bool) -> None:
+    if value:
+        import importlib.metadata
+
+        typer.echo(f"orchestrator {importlib.metadata.version('mmad-orchestrator')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version.", metavar=""),
+    ] = False,
+) -> None:
+    pass
+
+
+def run(options: RunOptions) -> None:
+    """Ask models about a data set, score what they say, and leave the results in a folder.
+
+    Exit codes: 0 all is answered; 3 finished, with failed questions; 2 wrong use; 130 interrupted. The same
+    command goes on where an interrupted or killed one stopped.
+    """
+    from orchestrator import run as runs
+    from orchestrator.reports import tables
+    from orchestrator.reports.terminal import Screen
+    from orchestrator.results import SUMMARY_FILE
+
+    screen = Screen()
+    plan = runs.prepare(options, screen)
+    if options.dry_run:
+        typer.echo(runs.dry_run(options, plan))
+        return
+    with runs.run(options, plan, command=sys.argv, screen=screen) as done:
+        if options.json_output:
+            typer.echo((done.folder / SUMMARY_FILE).read_text(encoding="utf-8"), nl=False)
+        else:
+            tables.show_run(done)
+        if done.unanswered():
+            raise typer.Exit(FINISHED_WITH_FAILURES)
+
+
+app.command("run")(with_run_options(run))
+
+
+@app.command()
+def score(
+    path: Annotated[Path, typer.Argument(help="A run's folder, or an answers file in MMAD's own format.")],
+    protocol: Annotated[
+        ScoringProtocol, typer.Option(help="This project's way, or MMAD's.")
+    ] = ScoringProtocol.STRICT,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write MMAD's table there.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Score a run, or an answers file that MMAD's scripts or this project wrote."""
+    from orchestrator.reports import tables
+    from orchestrator.rescoring import rescore
+
+    result = rescore(path, protocol)
+    if as_json:
+        typer.echo(result.json_text(), nl=False)
+    else:
+        tables.show_scores(result)
+    for written in result.write_csv(csv) if csv else ():
+        typer.echo(f"Table: {written}", err=True)
+
+
+@app.command()
+def export(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.")],
+    form: Annotated[ExportFormat, typer.Option("--format", help="What to write.")] = ExportFormat.CSV,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where (default: RUN/answers.FORMAT).")
+    ] = None,
+) -> None:
+    """Write every answer of a run, with its raw text and all that is known of it."""
+    from orchestrator.reports.export import export as write
+    from orchestrator.results import open_run
+
+    target = out or run_folder / f"answers.{form}"
+    with open_run(run_folder) as done:
+        count = write(done, form, target)
+    typer.echo(f"{count:,} answers: {target}")

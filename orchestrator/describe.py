@@ -1,0 +1,95 @@
+"""`orchestrator run --dry-run`: what would be asked, without asking."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from collections.abc import Iterable
+from pathlib import Path
+
+from orchestrator.plan import Plan, effective_shots, fit, inspections
+from orchestrator.vocabulary import Inspection
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Amount:
+    """How much one model would be asked."""
+
+    inspections: int
+    questions: int
+    images: int
+    """Sent, not different."""
+    bytes: int
+    """Of all images sent; what cannot be read counts 0."""
+    shots: int
+    missing: tuple[str, ...]
+    """Images that are not there, the first few."""
+
+
+_MISSING_SHOWN = 5
+
+
+def amount(plan: Plan, max_images: int | None = None) -> Amount:
+    """Add up what a model with room for `max_images` would be asked (None: as many as there are)."""
+    room = max_images if max_images is not None else 1_000_000
+    root = Path(plan.dataset.root)
+    sizes: dict[str, int | None] = {}
+    counts: collections.Counter[str] = collections.Counter()
+    for inspection in _fitted(plan, room):
+        counts["inspections"] += 1
+        counts["questions"] += len(inspection.questions)
+        for image in inspection.images:
+            if image.path not in sizes:
+                sizes[image.path] = _size(root / image.path)
+            counts["images"] += 1
+            counts["bytes"] += sizes[image.path] or 0
+    missing = [path for path, size in sizes.items() if size is None]
+    return Amount(
+        counts["inspections"],
+        counts["questions"],
+        counts["images"],
+        counts["bytes"],
+        effective_shots(plan, room),
+        tuple(missing[:_MISSING_SHOWN]),
+    )
+
+
+def describe(plan: Plan, room: Iterable[tuple[str, int | None]]) -> str:
+    """Say in lines what each model would be asked.
+
+    Args:
+        plan: what is planned.
+        room: models' names, each with the images that it takes; None where that is not known yet.
+    """
+    protocol = plan.protocol
+    lines = [f"Data: {plan.dataset.root} ({plan.dataset.source}, digest {plan.dataset.digest[:12]})"]
+    subtasks = collections.Counter(str(q.type or "untyped") for s in plan.samples for q in s.questions)
+    lines += [f"  {count:>7,}  {name}" for name, count in subtasks.items()]
+    changed = {
+        name.replace("_", "-"): value
+        for name, value in protocol.model_dump(mode="json").items()
+        if value != type(protocol).model_fields[name].default and value not in ([], ())
+    }
+    if changed:
+        lines.append("Protocol: " + ", ".join(f"{name} {value}" for name, value in changed.items()))
+    for name, max_images in room:
+        a = amount(plan, max_images)
+        lines.append(
+            f"{name}: {a.inspections:,} inspections, {a.questions:,} questions, {a.images:,} images "
+            f"({a.bytes / 1e6:,.1f} MB), {a.shots} of {protocol.shots} templates each"
+            + ("" if max_images is not None else " (as far as the model has room)")
+        )
+        for path in a.missing:
+            lines.append(f"  missing: {path}")
+    return "\n".join([*lines, "Nothing was asked."])
+
+
+def _fitted(plan: Plan, room: int) -> Iterable[Inspection]:
+    return (fit(inspection, room) for inspection in inspections(plan))
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None

@@ -1,0 +1,34 @@
+"""What a run leaves in its folder besides the journal; all of it can be made again from the journal."""
+
+from __future__ import annotations
+
+import json
+
+from orchestrator.atomic import replacing
+from orchestrator.journal.reader import StoredModel
+from orchestrator.reports.summary import summary
+from orchestrator.results import SUMMARY_FILE, Run
+from orchestrator.scoring import answers_file
+from orchestrator.scoring.mmad_protocol import accuracy_csv
+
+
+def write_files(run: Run) -> None:
+    """Write each model's answers and accuracies in MMAD's form, and summary.json.
+
+    Raises:
+        RunError: if the folder cannot be written. The journal holds everything; the same command goes on.
+    """
+    texts = run.journal.texts()
+    for model in run.models:
+        stem = answers_stem(model)
+        answers_file.write(run.records(model.name), texts, run.folder / f"{stem}.json")
+        with replacing(run.folder / f"{stem}_accuracy.csv") as file:
+            file.write(accuracy_csv(run.records(model.name)))
+    with replacing(run.folder / SUMMARY_FILE) as file:
+        json.dump(summary(run), file, indent=1, ensure_ascii=False)
+        file.write("\n")
+
+
+def answers_stem(model: StoredModel) -> str:
+    """Name a model's files as MMAD does, by the templates that it really had."""
+    return f"answers_{model.shots}_shot_{model.name}"

@@ -1,0 +1,75 @@
+"""`orchestrator score`: a run's folder or an answers file, scored anew by either protocol."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import functools
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from orchestrator.atomic import replacing
+from orchestrator.errors import DataError
+from orchestrator.formats import ScoringProtocol
+from orchestrator.results import open_run
+from orchestrator.scoring import answers_file
+from orchestrator.scoring.mmad_protocol import CSV_COLUMNS
+from orchestrator.scoring.summary import Scores, score, to_json
+from orchestrator.vocabulary import Record
+
+
+@dataclasses.dataclass(frozen=True)
+class Rescored:
+    """The scores of one or several models; records can be read again, as often as need be."""
+
+    scores: Mapping[str, Scores]
+    records: Mapping[str, Callable[[], Iterator[Record]]]
+    shots: Mapping[str, int]
+    """Empty for an answers file, which does not say."""
+
+    def json_text(self) -> str:
+        """Return the scores as JSON, the same for the same answers, byte for byte."""
+        return json.dumps({name: to_json(s) for name, s in self.scores.items()}, indent=1) + "\n"
+
+    def write_csv(self, path: Path) -> list[Path]:
+        """Write MMAD's table: to `path`, or with several models to one file each, named after the model."""
+        several = len(self.scores) > 1
+        paths = []
+        for name, scores in self.scores.items():
+            target = path.with_stem(f"{path.stem}-{name}") if several else path
+            with replacing(target) as file:
+                file.write(table_csv(scores))
+            paths.append(target)
+        return paths
+
+
+def rescore(path: Path, protocol: ScoringProtocol) -> Rescored:
+    """Score a run's folder, or an answers file in MMAD's own format.
+
+    Raises:
+        UserError: if it is neither.
+    """
+    if not path.exists():
+        raise DataError(f"{path} does not exist. Give a run's folder, or an answers file.")
+    records: dict[str, Callable[[], Iterator[Record]]]
+    if path.is_dir():
+        run = open_run(path)
+        shots = {model.name: model.shots for model in run.models}
+        records = {name: functools.partial(run.records, name) for name in shots}
+    else:
+        shots = {}
+        records = {path.stem: functools.partial(answers_file.read, path, protocol.value)}
+    scores = {name: score(read(), protocol.value) for name, read in records.items()}
+    return Rescored(scores, records, shots)
+
+
+def table_csv(scores: Scores) -> str:
+    """Return one model's figures in the layout of MMAD's tables; a figure that does not exist is empty."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["", *CSV_COLUMNS])
+    for name, row in {**scores.datasets, "Average": scores.average}.items():
+        writer.writerow([name, *(repr(row[c].value) if c in row else "" for c in CSV_COLUMNS)])
+    return out.getvalue()
