@@ -6,10 +6,7 @@ A JSON list of {image, question, question_type, correct_answer, gpt_answer}, whe
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import os
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -17,12 +14,14 @@ from typing import Any, Final
 
 import ijson
 
+from orchestrator.atomic import replacing
 from orchestrator.errors import DataError, near_matches
 from orchestrator.scoring.letters import read_letter
 from orchestrator.scoring.summary import ScoringProtocol
 from orchestrator.vocabulary import Option, Outcome, QuestionType, Record
 
-_UNKNOWN_OPTIONS: Final = tuple(Option(letter, "") for letter in "ABCDE")
+_ANY_LETTER: Final = tuple(Option(letter, "") for letter in "ABCDE")
+"""What may be read where an entry does not list its options."""
 _REQUIRED: Final = ("image", "question", "question_type", "correct_answer")
 
 
@@ -68,23 +67,14 @@ def write(records: Iterable[Record], texts: Mapping[tuple[str, int], str], path:
         texts: Each question's text by (image key, index).
         path: Replaced when complete.
     """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            separator = "[\n"
-            for record in records:
-                if record.rotation == 0 and record.repeat == 0:
-                    text = json.dumps(_entry(record, texts[record.key, record.index]), ensure_ascii=False)
-                    file.write(separator + text)
-                    separator = ",\n"
-            file.write("[]\n" if separator == "[\n" else "\n]\n")
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with replacing(path) as file:
+        separator = "[\n"
+        for record in records:
+            if record.rotation == 0 and record.repeat == 0:
+                text = json.dumps(_entry(record, texts[record.key, record.index]), ensure_ascii=False)
+                file.write(separator + text)
+                separator = ",\n"
+        file.write("[]\n" if separator == "[\n" else "\n]\n")
 
 
 def _entry(record: Record, text: str) -> dict[str, Any]:
@@ -96,8 +86,8 @@ def _entry(record: Record, text: str) -> dict[str, Any]:
             "options": dict(sorted((original[option.letter], option.text) for option in record.options)),
         },
         "question_type": record.type,
-        "correct_answer": original[record.correct],
-        "gpt_answer": original[record.letter] if record.letter else "",
+        "correct_answer": original.get(record.correct, record.correct),
+        "gpt_answer": original.get(record.letter, record.letter) if record.letter else "",
     }
 
 
@@ -122,7 +112,7 @@ def _record(entry: dict[str, Any], where: str, index: int, protocol: ScoringProt
     image: str = entry["image"]
     options = _options(entry["question"], where)
     correct = entry["correct_answer"]
-    letter, outcome = _answer(entry.get("gpt_answer"), options or _UNKNOWN_OPTIONS, protocol)
+    letter, outcome = _answer(entry.get("gpt_answer"), options or _ANY_LETTER, protocol)
     return Record(
         key=image,
         dataset=image.split("/")[0],
@@ -132,8 +122,8 @@ def _record(entry: dict[str, Any], where: str, index: int, protocol: ScoringProt
         type=_type(entry["question_type"], where),
         rotation=0,
         repeat=0,
-        options=options or _UNKNOWN_OPTIONS,
-        original_letters=tuple(option.letter for option in options or _UNKNOWN_OPTIONS),
+        options=options,
+        original_letters=tuple(option.letter for option in options),
         correct=correct if isinstance(correct, str) else "",
         letter=letter,
         outcome=outcome,

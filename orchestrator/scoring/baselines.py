@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -34,9 +35,9 @@ def chance(record: Record) -> float:
 
     As the `value` of a `tally.Tally` it gives the expectation of every cell and mean: a question in k
     rotations is right in all of them with probability (1 / options) ** k. Precision and F1 are no means, so
-    their expectations are not what this gives.
+    their expectations are not what this gives. NaN where the options are not known (an answers file without).
     """
-    return 1 / len(record.options) if record.options else 0.0
+    return 1 / len(record.options) if record.options else math.nan
 
 
 def subtask_of(record: Record) -> Subtask | None:

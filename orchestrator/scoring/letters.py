@@ -77,7 +77,7 @@ _LETTER_BEFORE: Final = re.compile(
 _OPENING: Final = re.compile(
     r"[\s(\[<]*(?P<letter>[A-Za-z])(?P<mark>[\s)\]>]*[.:,)\]>、。\-\u2013\u2014]|\s*$|(?=\s))"
 )
-_CLAUSE_END: Final = re.compile(rf"\s*(?:$|[.,;:!?()\n。;、/]|\s[-\u2013\u2014]\s|{_CONNECTIVE})")
+_CLAUSE_END: Final = re.compile(r"\s*(?:$|[.,;:!?()\n。;、/]|\s[-\u2013\u2014]\s|(?:because|since|as|due)\b)")
 _SENTENCE_END: Final = re.compile(r"(?<=[.!?])(?<!\b[A-Z]\.)\s+|(?<=[。!?])|\n+")
 _LINE_END: Final = re.compile(r"\n|(?<=[a-z][.;,])[^\S\n]+(?=\(?[A-Z][.:)]\s)")
 _CAPITAL: Final = re.compile(
@@ -267,8 +267,12 @@ class _Reader:
         words = re.sub(r"^(?:[\s\"'(\[]|(?:an?|the)\s)+", "", text[: self.reach], flags=re.IGNORECASE)
         flat = re.sub(r"[\-\u2010-\u2015](?=\w)", " ", words).lower()
         for option, letter in self.texts:
-            if flat.startswith(option) and _CLAUSE_END.match(flat, len(option)):
-                return _CONFLICT if self._goes_on_with_another(letter, words[len(option) :]) else letter
+            if not flat.startswith(option):
+                continue
+            if self._goes_on_with_another(letter, words[len(option) :]):
+                return _CONFLICT
+            if _CLAUSE_END.match(flat, len(option)):
+                return letter
         return None
 
     def _goes_on_with_another(self, letter: str, rest: str) -> bool:

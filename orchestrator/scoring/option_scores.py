@@ -165,10 +165,10 @@ class _Sample:
             chosen = weights[:, self._image[at]]
             columns.append(calibration_error(self._confidence[at], self._right[at], chosen))
         for at in self._members:
-            chosen = weights[:, self._image[at]]
-            total = chosen.sum(axis=1)
-            mass = (chosen * self._outside[at]).sum(axis=1)
-            columns.append(np.where(total == 0, np.nan, mass / np.where(total == 0, 1.0, total)))
+            images = weights.shape[1]
+            asked = weights @ np.bincount(self._image[at], minlength=images)
+            mass = weights @ np.bincount(self._image[at], self._outside[at], minlength=images)
+            columns.append(np.where(asked == 0, np.nan, mass / np.where(asked == 0, 1.0, asked)))
         return 100 * np.stack(columns, axis=1)
 
     def _has_both_classes(self, at: Indices) -> bool:

@@ -24,7 +24,7 @@ from orchestrator.scoring.tally import ImageKey
 
 Indices = NDArray[np.int64]
 
-CHUNK: Final = 100
+CHUNK: Final = 50
 """Resamples that are held in memory at once. Draws do not depend on anything but seed, stratum and this."""
 
 

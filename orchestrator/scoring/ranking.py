@@ -64,11 +64,12 @@ def calibration_error(confidence: Array, right: Array, weights: Array, bins: int
     gap = (right - confidence)[order]
     reached = np.cumsum(weights, axis=1)
     total = reached[:, -1:]
-    middle = (reached - weights / 2) / np.where(total == 0, 1.0, total)
-    place = np.minimum((middle * bins).astype(np.int64), bins - 1)
-    place += bins * np.arange(len(weights))[:, None]
-    gaps = np.bincount(place.ravel(), (weights * gap).ravel(), minlength=bins * len(weights))
-    error = np.abs(gaps.reshape(len(weights), bins)).sum(axis=1)
+    middle = reached - weights / 2
+    gaps = np.cumsum(weights * gap, axis=1)
+    edges = total * (np.arange(1, bins) / bins)
+    last = np.stack([np.searchsorted(row, at) for row, at in zip(middle, edges, strict=True)]) - 1
+    at_edges = np.where(last < 0, 0.0, np.take_along_axis(gaps, np.maximum(last, 0), axis=1))
+    error = np.abs(np.diff(at_edges, axis=1, prepend=0.0, append=gaps[:, -1:])).sum(axis=1)
     return np.where(total[:, 0] == 0, np.nan, error / np.where(total[:, 0] == 0, 1.0, total[:, 0]))
 
 

@@ -23,9 +23,8 @@ _DROPPED: Final = re.compile(
     r"|</?[A-Za-z][^<>\n]{0,80}>"  # HTML
     r"|\\(?:text|textbf|textit|mathrm|mathbf|mathit|texttt)\b"  # LaTeX; its braces go below
     r"|\\[()\[\]]|[$*`{}]|__+|~~+"
-    r"|^[ \t]{0,8}(?:#{1,6}|>|[-+•])[ \t]+",  # a line's heading, quotation or bullet
-    re.MULTILINE,
 )
+_LINE_START: Final = re.compile(r"^[ \t]{0,8}(?:#{1,6}|>|[-+•])[ \t]+", re.MULTILINE)
 _QUOTES: Final = re.compile(r"(?<![A-Za-z])'|'(?![A-Za-z])|[\"“”«»「」『』]")
 
 
@@ -51,7 +50,7 @@ def plain(reply: str) -> str:
     text = _ANSWER_TAG.sub(r"\n\1: ", text)
     text = _BOXED.sub(" boxed: ", text)
     text = _FENCE.sub("\n", text)
-    text = _DROPPED.sub("", text)
+    text = _LINE_START.sub("", _DROPPED.sub("", text))
     return _QUOTES.sub("", text).strip()
 
 

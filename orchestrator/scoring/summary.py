@@ -141,6 +141,15 @@ def score(
     )
 
 
+def rows(scores: Scores) -> list[dict[str, Any]]:
+    """Return every figure of the data sets and their mean as one flat row, for frames and tables."""
+    return [
+        {"dataset": name, "figure": column.value, **dataclasses.asdict(figure)}
+        for name, row in {**scores.datasets, Column.AVERAGE.value: scores.average}.items()
+        for column, figure in row.items()
+    ]
+
+
 def to_json(scores: Scores) -> dict[str, Any]:
     """Return plain lists, dicts and numbers, the same for the same answers: floats have six decimals.
 
