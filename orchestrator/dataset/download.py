@@ -1,9 +1,9 @@
 """Gets MMAD from the Hugging Face hub: 28 GB, so it can be broken off at any moment and goes on from there.
 
-Which revision: MMAD's authors mend their data set now and then, and nobody here can know their next commit. So
-the first download into a folder takes what the asked revision ("main" unless told otherwise) points to at that
-moment and writes that commit into the folder; every later call stays on it, unless another revision is asked
-for. What a run then reports is the digest of the annotations, not a name that moves.
+Which revision: MMAD's authors mend their data set now and then; a commit chosen here would keep its faults.
+So the first download into a folder takes what the asked revision ("main" unless told otherwise) points to at
+that moment and writes that commit into the folder; every later call stays on it, unless another revision is
+asked for. What a run then reports is the digest of the annotations, not a name that moves.
 
 huggingface_hub speaks to the hub (addresses, tokens, `HF_ENDPOINT`, offline mode, retries within a call). The
 partly downloaded file is kept here, because the hub's own download begins anew when its process was ended.
@@ -46,6 +46,8 @@ class Pin:
     """As it was asked for."""
     commit: str
     complete: bool
+    replaces: str = ""
+    """The commit of which files may still lie there, while this one is getting in its place."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ def download(
         from huggingface_hub import HfApi
 
         info = HfApi().dataset_info(repository, revision=asked, files_metadata=True)
-        new = Pin(repository, pin.revision if pin and not revision else asked, str(info.sha), complete=False)
+        new = _next_pin(pin, repository, revision, str(info.sha))
         note(f"{repository} at commit {new.commit}. {_licence(info)}")
         files = _wanted(info, new)
         directory.mkdir(parents=True, exist_ok=True)
@@ -96,16 +98,23 @@ def download(
         _check_room(directory, partial, files)
         for file in files:
             _fetch(new, file, partial, note)
-        renew = pin is not None and pin.commit != new.commit
-        _unpack(partial / ARCHIVE, directory, renew)
+        _unpack(partial / ARCHIVE, directory, renew=bool(new.replaces))
         for file in files:
             if file.name != ARCHIVE:
                 (partial / file.name).replace(directory / file.name)
-        done = dataclasses.replace(new, complete=True)
+        done = dataclasses.replace(new, complete=True, replaces="")
         _record(directory, done)
         shutil.rmtree(directory / _PARTIAL_FOLDER)
     note(f"{directory} is complete. `orchestrator data verify {directory}` checks every file.")
     return done
+
+
+def _next_pin(old: Pin | None, repository: str, revision: str | None, commit: str) -> Pin:
+    label = revision or (old.revision if old else "main")
+    if old is None:
+        return Pin(repository, label, commit, complete=False)
+    replaces = old.replaces if old.commit == commit else old.commit
+    return Pin(repository, label, commit, complete=False, replaces=replaces)
 
 
 def pinned(directory: Path) -> Pin | None:
@@ -137,7 +146,7 @@ def _require_library() -> None:
 
 
 def _licence(info: DatasetInfo) -> str:
-    licence = (info.card_data.to_dict() if info.card_data else {}).get("license")
+    licence = getattr(info.card_data, "license", None)
     if not licence:
         return "Its card names no licence: ask its authors what you may do with it."
     return f"Its card names the licence {licence}: by downloading you accept it."
@@ -166,7 +175,7 @@ def _fetch(pin: Pin, file: _RemoteFile, folder: Path, note: Callable[[str], None
     """Download a file, going on from what an earlier call left, and check it."""
     from huggingface_hub import hf_hub_url
     from huggingface_hub.file_download import http_get
-    from huggingface_hub.utils import build_hf_headers
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # public all the same
 
     path, part = folder / file.name, folder / f"{file.name}.part"
     if path.is_file():
@@ -189,11 +198,18 @@ def _fetch(pin: Pin, file: _RemoteFile, folder: Path, note: Callable[[str], None
 
 
 def _unpack(archive: Path, directory: Path, renew: bool) -> None:
-    from huggingface_hub.utils import tqdm
+    from rich.console import Console
+    from rich.progress import Progress
 
-    total = unpacked_bytes(archive)
-    with tqdm(total=total, unit="B", unit_scale=True, desc="Unpacking") as bar:
-        unpack(archive, directory, renew=renew, within=_DATASETS, progress=bar.update)
+    with Progress(console=Console(stderr=True)) as bars:
+        task = bars.add_task("Unpacking", total=unpacked_bytes(archive))
+        unpack(
+            archive,
+            directory,
+            renew=renew,
+            within=_DATASETS,
+            progress=lambda count: bars.advance(task, count),
+        )
 
 
 @contextlib.contextmanager

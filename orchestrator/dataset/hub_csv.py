@@ -40,14 +40,14 @@ def read(path: Path, on_broken: Callable[[DataError], None] | None = None) -> It
                     _add(pool, row, questions, companions)
                 except EntryError as error:
                     key = row["query_image"] or ""
-                    broken = DataError(f"{path}, line {rows.line_num}: {key!r}: {error}.")
+                    broken = DataError(f"{path}, line {rows.reader.line_num}: {key!r}: {error}.")
                     if on_broken is None:
                         raise broken from None
                     on_broken(broken)
         except csv.Error as error:
-            raise DataError(f"{path}, line {rows.line_num}: broken CSV: {error}.") from None
+            raise DataError(f"{path}, line {rows.reader.line_num}: broken CSV: {error}.") from None
         except UnicodeDecodeError as error:
-            raise DataError(f"{path}, after line {rows.line_num}: not UTF-8: {error.reason}.") from None
+            raise DataError(f"{path}, after line {rows.reader.line_num}: not UTF-8: {error.reason}.") from None
     for key, asked in questions.items():
         dataset, product, kind = entry.names(key)
         template, mask = companions[key]

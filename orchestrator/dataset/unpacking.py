@@ -41,9 +41,10 @@ def unpack(
             members = [member for member in content.infolist() if not member.is_dir()]
             above = _above(members, within)
             places = {member.filename: root / _place(archive, member, above) for member in members}
-            wanted = [m for m in members if renew or not _is_there(places[m.filename], m.file_size)]
-            _check_room(root, sum(member.file_size for member in wanted))
-            progress(sum(member.file_size for member in members) - sum(m.file_size for m in wanted))
+            wanted = [m for m in members if renew or _size(places[m.filename]) != m.file_size]
+            needed = sum(m.file_size - (_size(places[m.filename]) or 0) for m in wanted)
+            require_room(root, needed, "unpacking")
+            progress(sum(m.file_size for m in members) - sum(m.file_size for m in wanted))
             for member in wanted:
                 _extract(content, member, places[member.filename])
                 progress(member.file_size)
@@ -77,13 +78,9 @@ def require_room(root: Path, needed_bytes: int, what: str) -> None:
     free = shutil.disk_usage(root).free
     if needed_bytes > free:
         raise DataError(
-            f"{root}: {what} needs {needed_bytes / 1e9:,.1f} GB, but only {free / 1e9:,.1f} GB are free there. "
-            f"Make room, or give a folder on another disk; what is here already is kept."
+            f"{root}: {what} needs {needed_bytes / 1e9:,.1f} GB, but {free / 1e9:,.1f} GB are free there. "
+            "Make room, or give a folder on another disk."
         )
-
-
-def _check_room(root: Path, needed_bytes: int) -> None:
-    require_room(root, needed_bytes, "unpacking")
 
 
 def _above(members: Sequence[zipfile.ZipInfo], within: Sequence[str]) -> str:
@@ -104,11 +101,11 @@ def _place(archive: Path, member: zipfile.ZipInfo, above: str) -> str:
         raise DataError(f"{archive}: {error}: it would lie outside.") from None
 
 
-def _is_there(path: Path, size: int) -> bool:
+def _size(path: Path) -> int | None:
     try:
-        return path.stat().st_size == size
+        return path.stat().st_size
     except OSError:
-        return False
+        return None
 
 
 def _extract(content: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> None:

@@ -1,0 +1,172 @@
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from orchestrator.dataset.verify import Fault, Finding, Report, table, verify
+from orchestrator.errors import DataError
+
+QUERY = "Tiny/nut/image/broken/000.png"
+TEMPLATE = "Tiny/nut/train/good/000.png"
+MASK = "Tiny/nut/mask/broken/000.png"
+
+
+def kinds(report: Report) -> list[Fault]:
+    return [finding.kind for finding in report.findings]
+
+
+def only(report: Report) -> Finding:
+    (finding,) = report.findings
+    return finding
+
+
+def test_a_flawless_data_set_has_no_findings_and_everything_is_counted(tiny) -> None:
+    report = verify(tiny.root)
+    assert report.findings == ()
+    assert (report.samples, report.questions, report.images) == (4, 4, 8)
+
+
+def test_the_drawn_sample_is_flawless(sample_folder: Path) -> None:
+    assert verify(sample_folder).findings == ()
+
+
+def test_missing_files_are_named_by_what_they_are_for(tiny) -> None:
+    for path in (QUERY, TEMPLATE, MASK):
+        (tiny.root / path).unlink()
+    findings = {finding.kind: finding.path for finding in verify(tiny.root).findings}
+    assert findings == {
+        Fault.MISSING_IMAGE: QUERY,
+        Fault.MISSING_TEMPLATE: TEMPLATE,
+        Fault.MISSING_MASK: QUERY,
+    }
+
+
+def test_a_truncated_image_that_opens_but_does_not_decode_is_found(tiny) -> None:
+    file = tiny.root / QUERY
+    file.write_bytes(file.read_bytes()[:-60])
+    finding = only(verify(tiny.root))
+    assert (finding.kind, finding.path) == (Fault.UNREADABLE, QUERY)
+
+
+def test_a_text_file_in_place_of_a_template_is_found(tiny) -> None:
+    (tiny.root / TEMPLATE).write_text("version https://git-lfs.github.com/spec/v1")
+    assert only(verify(tiny.root)).path == TEMPLATE
+
+
+def test_a_file_spelled_in_another_case_is_found_with_its_real_name(tiny) -> None:
+    (tiny.root / "Tiny/nut/image/broken").rename(tiny.root / "Tiny/nut/image/Broken")
+    finding = only(verify(tiny.root))
+    assert finding.kind is Fault.SPELLED_OTHERWISE
+    assert "Tiny/nut/image/Broken/000.png" in finding.detail
+
+
+def test_every_broken_entry_is_listed_with_its_line_and_the_rest_is_still_checked(tiny) -> None:
+    tiny.entries[QUERY]["conversation"][0]["Answer"] = "E"
+    tiny.entries["Tiny/pill/image/good/000.png"]["conversation"][0]["type"] = "Anomaly Detektion"
+    tiny.write()
+    report = verify(tiny.root)
+    assert kinds(report) == [Fault.BROKEN_ENTRY, Fault.BROKEN_ENTRY]
+    details = " ".join(finding.detail for finding in report.findings)
+    assert "its answer 'E' is not among its options A, B" in details
+    assert "Did you mean 'Anomaly Detection'" in details
+    assert report.samples == 2
+
+
+def test_a_template_that_is_the_query_is_found_by_path_and_by_content(tiny) -> None:
+    tiny.entries[QUERY]["random_templates"] = [QUERY]
+    (tiny.root / TEMPLATE).write_bytes((tiny.root / "Tiny/nut/image/good/000.png").read_bytes())
+    tiny.write()
+    report = verify(tiny.root)
+    assert kinds(report) == [Fault.TEMPLATE_IS_QUERY] * 2
+    assert {finding.path for finding in report.findings} == {QUERY, "Tiny/nut/image/good/000.png"}
+
+
+def test_an_image_under_two_products_is_found_even_if_it_was_saved_again(tiny) -> None:
+    """That is how metal nuts among the pills of MMAD's first release show."""
+    from PIL import Image
+
+    with Image.open(tiny.root / "Tiny/nut/image/good/000.png") as image:
+        image.save(tiny.root / "Tiny/pill/image/good/000.png", compress_level=0)
+    finding = only(verify(tiny.root))
+    assert finding.kind is Fault.TWO_PRODUCTS
+    assert finding.path == "Tiny/nut/image/good/000.png"
+    assert "Tiny/pill/image/good/000.png (as Tiny/pill)" in finding.detail
+
+
+def test_empty_lists_of_templates_are_found(tiny) -> None:
+    tiny.entries[QUERY]["similar_templates"] = []
+    tiny.write()
+    finding = only(verify(tiny.root))
+    assert (finding.kind, finding.path) == (Fault.NO_TEMPLATES, QUERY)
+    assert "similar" in finding.detail
+
+
+@pytest.mark.parametrize(
+    ("pixels", "fault"),
+    [
+        (np.zeros((16, 16), np.uint8), Fault.MASK_EMPTY),
+        (np.full((16, 17), 255, np.uint8), Fault.MASK_SIZE),
+    ],
+)
+def test_a_mask_that_cannot_be_right_is_found(tiny, pixels, fault: Fault) -> None:
+    tiny.save(MASK, pixels)
+    assert only(verify(tiny.root)).kind is fault
+
+
+def test_a_mask_that_does_not_decode_is_found(tiny) -> None:
+    (tiny.root / MASK).write_bytes(b"no image")
+    assert only(verify(tiny.root)).kind is Fault.MASK_UNREADABLE
+
+
+def test_an_abnormal_image_without_a_mask_is_found(tiny) -> None:
+    tiny.entries[QUERY]["mask_path"] = ""
+    tiny.write()
+    assert only(verify(tiny.root)).kind is Fault.MISSING_MASK
+
+
+def test_the_hub_copy_is_checked_too(tiny) -> None:
+    lines = ["query_image,question,options,answer,template_image,mask"]
+    lines += [f'{key},Defect?,"A: Yes\nB: No",A,{TEMPLATE},' for key in tiny.entries if "good" in key]
+    (tiny.root / "metadata.csv").write_text("\n".join(lines))
+    (tiny.root / "mmad.json").unlink()
+    (tiny.root / TEMPLATE).unlink()
+    report = verify(tiny.root)
+    assert report.source == "metadata.csv"
+    assert only(report).kind is Fault.MISSING_TEMPLATE
+
+
+def test_progress_ends_at_the_total(tiny) -> None:
+    seen: list[tuple[int, int]] = []
+    verify(tiny.root, lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (10, 10)
+    assert seen == sorted(seen)
+
+
+def test_the_table_shows_each_kind_and_says_how_much_it_leaves_out(tiny) -> None:
+    findings = tuple(Finding(Fault.MISSING_IMAGE, f"a/b/[{i}].png", "gone") for i in range(30))
+    report = Report("root", "mmad.json", 30, 30, 30, (*findings, Finding(Fault.MASK_EMPTY, "x", "zero")))
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(table(report, rows_per_kind=5))
+    text = console.export_text()
+    assert "a/b/[4].png" in text
+    assert "a/b/[5].png" not in text
+    assert "and 25 more" in text
+    assert "mask marks nothing" in text
+
+
+def test_no_data_set_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="holds neither mmad"):
+        verify(tmp_path)
+
+
+def test_findings_come_in_the_same_order_each_time(tiny) -> None:
+    for path in (QUERY, TEMPLATE, MASK, "Tiny/pill/image/good/000.png"):
+        (tiny.root / path).unlink()
+    first, second = verify(tiny.root), verify(tiny.root)
+    assert first == second
+    assert json.dumps([f.kind for f in first.findings]) == json.dumps(
+        sorted(kinds(first), key=list(Fault).index)
+    )
