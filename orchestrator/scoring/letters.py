@@ -31,6 +31,8 @@ from orchestrator.scoring.reply_text import UnclosedThoughtError, bare, plain
 from orchestrator.vocabulary import Option
 
 _CONFLICT: Final = "conflict"
+_ARTICLES: Final = frozenset("AI")
+"""Capitals that are words of their own when a word follows."""
 _TAIL: Final = 240
 """Characters after a marker that are looked at, beyond the longest option text."""
 _MARKERS: Final = 100
@@ -75,10 +77,10 @@ _LETTER_BEFORE: Final = re.compile(
     r"(?<![A-Za-z])(?P<letter>[A-Z])[)\].]?\s*(?:/|&|和|或|\band\b|\bor\b)\s*$"
 )
 _OPENING: Final = re.compile(
-    r"[\s(\[<]*(?P<letter>[A-Za-z])(?P<mark>[\s)\]>]*[.:,)\]>、。\-\u2013\u2014]|\s*$|(?=\s))"
+    r"\s*(?:\d{1,2}[.)])?[\s(\[<]*(?P<letter>[A-Za-z])(?P<mark>[\s)\]>]*[.:,)\]>、。\-\u2013\u2014]|\s*$|(?=\s))"
 )
 _CLAUSE_END: Final = re.compile(r"\s*(?:$|[.,;:!?()\n。;、/]|\s[-\u2013\u2014]\s|(?:because|since|as|due)\b)")
-_SENTENCE_END: Final = re.compile(r"(?<=[.!?])(?<!\b[A-Z]\.)\s+|(?<=[。!?])|\n+")
+_SENTENCE_END: Final = re.compile(r"(?<=[.!?])(?<!\b[A-Z]\.)\s+(?![a-z])|(?<=[。!?])|\n+")
 _LINE_END: Final = re.compile(r"\n|(?<=[a-z][.;,])[^\S\n]+(?=\(?[A-Z][.:)]\s)")
 _CAPITAL: Final = re.compile(
     rf"(?<![A-Za-z0-9'_/-])(?P<letter>[A-Z])(?P<free>{_NO_WORD_FOLLOWS})?(?![A-Za-z0-9'_/-])"
@@ -184,10 +186,12 @@ class _Reader:
             if not (opening and (len(bare_letters) > 1 if letter else len(listed) > 1))
         ]
         sentences = [s for s in _SENTENCE_END.split("\n".join(kept)) if s and re.search(r"\w", s)]
-        found = set(self._capitals(sentences[-1][-2000:])) if sentences else set()
-        if len(found) > 1:
+        capitals = list(self._capitals(sentences[-1][-2000:])) if sentences else []
+        answers = {letter for letter, free in capitals if free}
+        others = {letter for letter, free in capitals if not free and letter not in _ARTICLES}
+        if answers and len(answers | others) > 1:
             return _CONFLICT
-        return found.pop() if found else None
+        return answers.pop() if answers else None
 
     # ---------------------------------------------------------------------------------- what the rules share
 
@@ -291,16 +295,15 @@ class _Reader:
             if owner != letter
         )
 
-    def _capitals(self, sentence: str) -> Iterator[str]:
-        """Capital letters of a sentence that may be an answer."""
+    def _capitals(self, sentence: str) -> Iterator[tuple[str, bool]]:
+        """Capital letters of a sentence, and whether each may be an answer: no word goes on from it."""
         for found in _CAPITAL.finditer(sentence):
             before = sentence[max(0, found.start() - 60) : found.start()]
             clause = re.split(r"[,;:.]|\bbut\b|而是", before)[-1]
             if (
                 found["letter"] in self.letters
-                and found["free"] is not None
                 and not re.search(_NEGATION, clause)
                 and not _NAMED.search(before)
                 and not _REJECTED.match(sentence, found.end())
             ):
-                yield found["letter"]
+                yield found["letter"], found["free"] is not None

@@ -154,7 +154,7 @@ class _Sample:
         nothing = np.full(len(weights), np.nan)
         for measure in (auroc, average_precision):
             by_dataset = [
-                measure(self._abnormal[at], self._truth[at], weights[:, self._image[at]])
+                measure(self._abnormal[at], self._truth[at], weights.take(self._image[at], axis=1))
                 if self._has_both_classes(at)
                 else nothing
                 for at in self._datasets
@@ -162,7 +162,7 @@ class _Sample:
             held = [c for c in by_dataset if c is not nothing]
             columns += [*by_dataset, np.mean(held, axis=0) if held else nothing]
         for at in self._members:
-            chosen = weights[:, self._image[at]]
+            chosen = weights.take(self._image[at], axis=1)
             columns.append(calibration_error(self._confidence[at], self._right[at], chosen))
         for at in self._members:
             images = weights.shape[1]

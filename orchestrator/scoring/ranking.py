@@ -60,7 +60,7 @@ def calibration_error(confidence: Array, right: Array, weights: Array, bins: int
         (resamples,); NaN without weight.
     """
     order = np.argsort(confidence, kind="stable")
-    weights = weights[:, order]
+    weights = weights.take(order, axis=1)
     gap = (right - confidence)[order]
     reached = np.cumsum(weights, axis=1)
     total = reached[:, -1:]
@@ -78,7 +78,7 @@ def _by_tie(scores: Array, positive: Array, weights: Array, *, descending: bool)
     order = np.argsort(-scores if descending else scores, kind="stable")
     ranked = scores[order]
     starts = np.nonzero(np.diff(ranked, prepend=np.nan))[0]
-    weights = weights[:, order]
+    weights = weights.take(order, axis=1)
     up = np.add.reduceat(weights * positive[order], starts, axis=1)
     down = np.add.reduceat(weights * (1 - positive[order]), starts, axis=1)
     return up, down
