@@ -86,7 +86,7 @@ def _turns(
         if question.question_id == before.question_id:
             break
         reply = replies.get(question.question_id)
-        if reply is not None and reply.text and not reply.failure:
+        if reply is not None and reply.text:  # a failure has none
             turns.append((question, reply.text))
     return turns
 

@@ -162,7 +162,7 @@ async def test_a_draining_replica_gets_no_inspections(house):
     assert len(well.requests) == 6
 
 
-async def test_a_replica_that_is_alive_but_keeps_saying_unavailable_rests_longer_each_time(house, steps):
+async def test_a_replica_that_keeps_saying_unavailable_is_probed_before_each_call_and_given_up(house, steps):
     service = await house.service()
     service.otherwise = steps.refuse(grpc.StatusCode.UNAVAILABLE)
     (ending,) = await house.run(
@@ -170,6 +170,8 @@ async def test_a_replica_that_is_alive_but_keeps_saying_unavailable_rests_longer
     )
     assert ending.reason.startswith("10 inspections in a row failed, the last: gave up after 2 attempts")
     assert len(house.memory.replies) == 10
+    assert len(service.requests) == 20
+    assert service.probes >= 20  # none was sent before a probe had shown that it is alive
 
 
 def test_the_cool_down_begins_at_once_and_grows_up_to_its_bound(house):

@@ -172,6 +172,15 @@ async def test_ten_broken_inspections_in_a_row_stop_the_model(house, steps):
     assert len(service.requests) == 10
 
 
+async def test_broken_inspections_with_a_good_one_between_them_do_not_stop_the_model(house, steps):
+    service = await house.service()
+    broken = steps.refuse(Code.INTERNAL, "oops")
+    service.script = [*[broken] * 9, steps.answer(), *[broken] * 9]
+    (ending,) = await house.run(house.inspections(20), house.model(service), concurrency=1)
+    assert ending.reason == ""
+    assert len(service.requests) == 20
+
+
 async def test_inspections_that_are_refused_for_their_own_fault_do_not_stop_the_model(house, steps):
     service = await house.service()
     service.otherwise = steps.refuse(Code.INVALID_ARGUMENT, "bad image")
