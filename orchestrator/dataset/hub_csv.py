@@ -47,7 +47,9 @@ def read(path: Path, on_broken: Callable[[DataError], None] | None = None) -> It
         except csv.Error as error:
             raise DataError(f"{path}, line {rows.reader.line_num}: broken CSV: {error}.") from None
         except UnicodeDecodeError as error:
-            raise DataError(f"{path}, after line {rows.reader.line_num}: not UTF-8: {error.reason}.") from None
+            raise DataError(
+                f"{path}, after line {rows.reader.line_num}: not UTF-8: {error.reason}."
+            ) from None
     for key, asked in questions.items():
         dataset, product, kind = entry.names(key)
         template, mask = companions[key]

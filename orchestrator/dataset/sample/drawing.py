@@ -88,12 +88,14 @@ def _is_there(directory: Path, stamp: str) -> bool:
 
 def _draw_into(root: Path, images: int, seed: int) -> None:
     parts = all_parts()
+    queries = _queries(root, parts, images, seed)
+    shown = {picture.part.product for picture in queries}
     templates = {
         part.product: [_template(root, part, (seed, number, 0, k)) for k in range(TEMPLATES)]
         for number, part in enumerate(parts)
+        if part.product in shown
     }
-    queries = _queries(root, parts, images, seed)
-    wanted = [picture for part in parts for picture in templates[part.product]] + queries
+    wanted = [picture for some in templates.values() for picture in some] + queries
     with ThreadPoolExecutor(os.cpu_count()) as workers:  # numpy and Pillow let go of the interpreter's lock
         shares = list(workers.map(pictures.draw, wanted))[-len(queries) :] if queries else []
     examiner = Examiner(parts, np.random.default_rng([seed, 1000]))
