@@ -52,17 +52,17 @@ def run(options: RunOptions) -> None:
     Exit codes: 0 all is answered; 3 finished, with failed questions; 2 wrong use; 130 interrupted. The same
     command goes on where an interrupted or killed one stopped.
     """
-    from orchestrator import run as runs
+    from orchestrator import session
     from orchestrator.reports import tables
     from orchestrator.reports.terminal import Screen
     from orchestrator.results import SUMMARY_FILE
 
     screen = Screen()
-    plan = runs.prepare(options, screen)
+    plan = session.prepare(options, screen)
     if options.dry_run:
-        typer.echo(runs.dry_run(options, plan))
+        typer.echo(session.dry_run(options, plan))
         return
-    with runs.run(options, plan, command=sys.argv, screen=screen) as done:
+    with session.run(options, plan, command=sys.argv, screen=screen) as done:
         if options.json_output:
             typer.echo((done.folder / SUMMARY_FILE).read_text(encoding="utf-8"), nl=False)
         else:

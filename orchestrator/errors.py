@@ -28,6 +28,10 @@ class RunError(UserError):
     """The run's folder cannot be used: another identity, another process, a full disk."""
 
 
+class NotSetUpError(RunError):
+    """A run's folder whose setting up was cut short: there is no question in it yet."""
+
+
 class JournalFullError(RunError):
     """The disk is full. What was answered is kept; the same command goes on once there is room."""
 

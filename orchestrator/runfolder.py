@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import RunError
+from orchestrator.errors import NotSetUpError, RunError
 from orchestrator.journal.reader import JournalReader
 from orchestrator.journal.schema import FILE_NAME
 from orchestrator.vocabulary import Outcome
@@ -54,8 +54,10 @@ def default_folder(
 def _takes_up(folder: Path, models: set[str], *, retry_failed: bool) -> bool:
     try:
         journal = JournalReader(folder)
+    except NotSetUpError:
+        return True
     except RunError:
-        return False  # never finished being set up, or another version's
+        return False  # another version's
     with contextlib.closing(journal):
         asked = {model.name for model in journal.models()}
         if retry_failed:

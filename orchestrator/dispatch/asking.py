@@ -192,7 +192,8 @@ class Asker:
         if error.code == "OK":
             return f"the service broke the contract: {error.detail}"
         if error.verdict is Verdict.AGAIN:
-            return f"gave up after {self._effort.attempts} attempts: {error}"
+            number = self._effort.attempts
+            return f"gave up after {number} attempt{'s' if number > 1 else ''}: {error}"
         if error.verdict is Verdict.BROKEN:
             return f"the service failed: {error}"
         if error.code == "RESOURCE_EXHAUSTED":

@@ -59,7 +59,8 @@ async def fan_out(
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(part.run(inspections(part.model.card))) for part in parts]
             stopper = group.create_task(_stop_when_asked(stop, parts, pace.drain_seconds))
-            await asyncio.wait(tasks) if tasks else None
+            if tasks:
+                await asyncio.wait(tasks)
             stopper.cancel()
     except BaseExceptionGroup as errors:
         raise _first(errors) from None

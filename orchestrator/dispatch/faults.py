@@ -97,8 +97,8 @@ def call_error(error: grpc.aio.AioRpcError) -> CallError:
 
 
 def one_line(text: str) -> str:
-    """Return the text in one line of at most 500 characters."""
-    line = " ".join(text.split())
+    """Return the text in one line of at most 500 characters, without what could command a terminal."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return line if len(line) <= 500 else line[:497] + "..."
 
 

@@ -24,6 +24,10 @@ from orchestrator.dispatch.limit import AdaptiveLimit
 from orchestrator.dispatch.pace import Pace
 from orchestrator.vocabulary import Endpoint
 
+_SHORTEST_REST_SECONDS = 0.1
+"""A service that asks for no time at all would be asked without end."""
+_REST_TO_TELL_SECONDS = 1.0
+
 
 class ModelOverError(Exception):
     """Nothing more is asked of this model. `Replicas.over` says why."""
@@ -151,9 +155,14 @@ class Replicas:
         return min(free, key=lambda replica: replica.in_flight / replica.limit.value, default=None)
 
     def _rest(self, replica: Replica, seconds: float) -> None:
-        seconds = max(seconds, 0.01)  # a service that asks for no time at all would be asked without end
+        seconds = max(seconds, _SHORTEST_REST_SECONDS)
         replica.resting_until = max(replica.resting_until, time.monotonic() + seconds)
-        asyncio.get_running_loop().call_later(seconds, self._wake)
+        asyncio.get_running_loop().call_later(seconds, self._rested)
+        self._show()
+
+    def _rested(self) -> None:
+        self._show()
+        self._wake()
 
     def _bench(self, replica: Replica) -> None:
         replica.benched = True
@@ -217,14 +226,21 @@ class Replicas:
         self._changed = asyncio.Event()
 
     def _show(self) -> None:
-        out = [replica for replica in self._replicas if replica.trouble]
-        text = ""
-        if out:
-            soonest = max(0.0, min(replica.next_probe_at for replica in out) - time.monotonic())
-            text = (
-                f"{len(out)} of {len(self._replicas)} replicas out of reach, next try in {soonest:.0f} s "
-                f"({out[0].endpoint.target}: {out[0].trouble})"
-            )
+        text = self._state()
         if text != self._shown:
             self._shown = text
             self._observer.state(self._model.name, text)
+
+    def _state(self) -> str:
+        now = time.monotonic()
+        number = len(self._replicas)
+        if out := [replica for replica in self._replicas if replica.trouble]:
+            wait = max(0.0, min(replica.next_probe_at for replica in out) - now)
+            return (
+                f"{len(out)} of {number} replicas out of reach, next try in {wait:.0f} s "
+                f"({out[0].endpoint.target}: {out[0].trouble})"
+            )
+        wait = min(replica.resting_until for replica in self._replicas) - now
+        if wait >= _REST_TO_TELL_SECONDS:
+            return f"{number} of {number} replicas have too much to do, next try in {wait:.0f} s"
+        return ""

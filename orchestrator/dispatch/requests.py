@@ -7,6 +7,7 @@ call of its own, with all the turns before it, so that no question sees the answ
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 from orchestrator.dispatch import Prompting, wire
@@ -73,7 +74,8 @@ async def _read(
     references: Sequence[ImageReference], images: ImageCache
 ) -> list[tuple[ImageReference, bytes]]:
     try:
-        return [(reference, await images.read(reference.path)) for reference in references]
+        contents = await asyncio.gather(*(images.read(reference.path) for reference in references))
+        return list(zip(references, contents, strict=True))
     except UnreadableImageError as error:
         raise UnsentError("UNREADABLE_IMAGE", f"unreadable image {error}") from None
 

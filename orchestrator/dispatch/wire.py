@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from orchestrator.dispatch import Prompting
+from orchestrator.dispatch.faults import one_line
 from orchestrator.dispatch.images import media_type
 from orchestrator.dispatch.stubs import answer_pb2 as pb
 from orchestrator.options import ChainOfThought
@@ -161,5 +162,5 @@ def _failure(message: pb.AnswerResponse) -> str:
     if not message.HasField("failure"):
         return "the service broke the contract: its response holds neither an answer nor a failure"
     reason = _FAILURES.get(message.failure.reason, "the service failed")
-    detail = " ".join(message.failure.message.split())
+    detail = one_line(message.failure.message)
     return f"{reason}: {detail}" if detail else reason

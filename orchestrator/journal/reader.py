@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import RunError
+from orchestrator.errors import NotSetUpError, RunError
 from orchestrator.journal.schema import FILE_NAME, FORMAT, explained
 from orchestrator.vocabulary import (
     Inspection,
@@ -52,7 +52,7 @@ class JournalReader:
             self._reader = self._connect("ro")
             self._check_format()
             if self.meta("format") is None:
-                raise RunError(f"{folder}: this run was never finished being set up. Start it again.")
+                raise NotSetUpError(f"{folder}: this run was never finished being set up. Start it again.")
 
     def _connect(self, mode: str) -> sqlite3.Connection:
         uri = f"{self.path.absolute().as_uri()}?mode={mode}"

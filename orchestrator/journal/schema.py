@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from orchestrator.errors import JournalFullError, RunError
+from orchestrator.errors import JournalFullError, NotSetUpError, RunError
 
 FILE_NAME = "journal.sqlite"
 FORMAT = 1
@@ -98,6 +98,10 @@ def explained(path: Path) -> Iterator[None]:
             raise JournalFullError(
                 f"{path.parent}: the journal cannot be written ({error}). All answers so far are "
                 "kept. Make room on that disk, then run the same command again: it goes on from there."
+            ) from None
+        if "no such table" in str(error):
+            raise NotSetUpError(
+                f"{path.parent}: this run was never finished being set up. Start it again."
             ) from None
         if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
             raise RunError(

@@ -1,4 +1,4 @@
-"""Services that die or hang: the answers so far stay, the other models go on, and the run says what happened."""
+"""Services that die or hang: their answers stay, the other models go on, and the run says what happened."""
 
 import contextlib
 import json

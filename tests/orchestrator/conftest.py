@@ -1,13 +1,20 @@
-"""Small data sets in memory, for everything that reads no image."""
+"""Small data sets in memory, for everything that reads no image; and the command line on small drawn ones."""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import pathlib
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
 
 from orchestrator.vocabulary import Dataset, Option, Question, QuestionType, Sample
 
+ROOT = pathlib.Path(__file__).parents[2]
 DETECTION = (Option("A", "Yes."), Option("B", "No."))
 KINDS = (Option("A", "Scratch"), Option("B", "Dent"), Option("C", "Crack"), Option("D", "Stain"))
 
@@ -68,3 +75,85 @@ def sample_factory() -> Callable[..., Sample]:
 @pytest.fixture
 def dataset_factory() -> Callable[..., Dataset]:
     return make_dataset
+
+
+# ------------------------------------------------------------------------------------- real runs, in process
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """How a command ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def cli(monkeypatch, capfd):
+    """Run the command line in this process: `cli("run", "--limit", 3)`."""
+    from orchestrator.__main__ import main
+
+    def call(*arguments: object) -> Result:
+        monkeypatch.setattr(sys, "argv", ["orchestrator", *map(str, arguments)])
+        try:
+            main()
+            code = 0
+        except SystemExit as end:
+            code = int(end.code or 0)
+        said = capfd.readouterr()
+        return Result(code, said.out, said.err)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory):
+    """A small drawn data set. Tests that change it take a copy."""
+    from orchestrator.dataset import sample
+
+    folder = tmp_path_factory.mktemp("drawn") / "small"
+    sample.draw(folder, images=12)
+    return folder
+
+
+@pytest.fixture
+def own_data(drawn, tmp_path):
+    """A copy of the drawn data set that a test may break."""
+    return shutil.copytree(drawn, tmp_path / "own")
+
+
+@pytest.fixture(scope="session")
+def serve_forever():
+    """Start services in processes of their own, for the whole session: `serve_forever(folder, *options)`."""
+    with contextlib.ExitStack() as stack:
+
+        def start(folder, *options):
+            process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "mmad_answer",
+                    "serve",
+                    folder,
+                    "--port",
+                    "0",
+                    "--exit-with-parent",
+                    *options,
+                ],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
+            stack.callback(process.stdout.close)
+            stack.callback(process.wait)
+            stack.callback(process.terminate)
+            return process.stdout.readline().rsplit(" ", 1)[1].strip()
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def chance(serve_forever):
+    """The address of a chance service."""
+    return serve_forever(ROOT / "services" / "chance")

@@ -71,8 +71,9 @@ def test_every_setting_is_an_option_and_can_stand_in_a_file(invoke, seen, tmp_pa
     values = {
         "only": ["A"], "exclude": ["B"], "type": ["Defect Analysis"], "limit": 3, "seed": 4, "repeats": 2,
         "shots": 5, "templates": "similar", "defect-examples": 1, "domain-knowledge": True,
-        "text-only": False,         "history": True, "cot": "question", "options": "shuffled", "answer-by": "text",
-        "option-scores": False,         "temperature": 0.5, "max-new-tokens": 9, "max-reasoning-tokens": 8, "data": "d",
+        "text-only": False, "history": True, "cot": "question", "options": "shuffled",
+        "answer-by": "text", "option-scores": False, "temperature": 0.5, "max-new-tokens": 9,
+        "max-reasoning-tokens": 8, "data": "d",
         "instruction-from": "i.txt", "keep-prompts": True, "local": ["chance"], "endpoint": ["a=b:1"],
         "endpoints": "e.yaml", "model": ["m"], "wait": 3.0, "out": "o", "retry-failed": True,
         "concurrency": 2,         "timeout": 5.0, "patience": 6.0, "dry-run": True, "json": True,

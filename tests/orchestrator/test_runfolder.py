@@ -54,6 +54,15 @@ async def test_a_run_that_was_killed_after_its_last_answer_goes_on(tmp_path, pla
     assert choose(tmp_path) == old
 
 
+def test_a_run_that_was_killed_while_it_was_set_up_is_set_up_again(tmp_path):
+    old = tmp_path / "2026-01-01-data-abc123"
+    old.mkdir()
+    Journal(old).close()
+    assert choose(tmp_path) == old
+    (old / "journal.sqlite").write_bytes(b"")  # killed before it had tables
+    assert choose(tmp_path) == old
+
+
 async def test_a_finished_run_is_left_alone_unless_its_failures_are_asked_again(tmp_path, plan):
     old = tmp_path / "2026-02-02-data-abc123"
     await make_run(old, plan)

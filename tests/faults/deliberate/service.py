@@ -1,8 +1,8 @@
 """A model for fault tests: deliberate, and with a memory.
 
-Each answer depends on the question, on the seed and on every earlier turn, so a call that goes on after a fault
-with another history would give other answers. Each question that it is asked is noted in a file, before it is
-answered, and takes a fixed time.
+Each answer depends on the question, on the seed and on every earlier turn, so a call that goes on after a
+fault with another history would give other answers. Each question that it is asked is noted in a file, before
+it is answered, and takes a fixed time.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ class Options:
 
     seconds: float = 0.02
     asked: str = ""
+    revision: str = "1"
+    scores: bool = True
+    max_images: int = 64
 
 
 class Deliberate(Model[Options]):
@@ -31,9 +34,17 @@ class Deliberate(Model[Options]):
     workers = 4
 
     def describe(self) -> Card:
-        """Takes everything."""
-        capabilities = Capabilities(option_scores=True, conversation_history=True, deterministic=True)
-        return Card(name="deliberate", family="test", capabilities=capabilities)
+        """Has a memory; neither thinks nor answers without images."""
+        capabilities = Capabilities(
+            option_scores=self.options.scores, conversation_history=True, deterministic=True
+        )
+        return Card(
+            name="deliberate",
+            family="test",
+            revision=self.options.revision,
+            max_images=self.options.max_images,
+            capabilities=capabilities,
+        )
 
     def answer(self, batch: Sequence[Inspection]) -> Iterator[Reply]:
         """One question after the other, each after its time."""

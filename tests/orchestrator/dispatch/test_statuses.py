@@ -77,6 +77,17 @@ async def test_a_replica_that_is_busy_sends_the_work_to_another(house, steps):
     assert len(house.memory.replies) == 24
 
 
+async def test_a_model_that_asks_to_be_left_alone_for_long_is_shown_so(house, steps):
+    service = await house.service()
+    wait = error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=1, nanos=200_000_000))
+    service.script = [steps.refuse(Code.RESOURCE_EXHAUSTED, "queue full", wait)]
+    await house.run(house.inspections(1), house.model(service))
+    assert house.memory.states == [
+        ("model", "1 of 1 replicas have too much to do, next try in 1 s"),
+        ("model", ""),
+    ]
+
+
 async def test_too_large_for_the_service_is_a_failure_with_the_size_and_is_not_tried_again(house, steps):
     service = await house.service()
     service.script = [steps.refuse(Code.RESOURCE_EXHAUSTED, "larger than max")]

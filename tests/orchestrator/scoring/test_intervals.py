@@ -95,6 +95,37 @@ def test_95_percent_intervals_hold_the_truth_about_95_times_in_100(simulate):
         assert 0.89 <= count / trials <= 0.99, (column, count)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("images", "products", "trials", "stated"),
+    [
+        (48, 3, 1000, (93.4, 93.3, 94.7, 93.4)),
+        (48, 12, 1000, (92.8, 91.3, 91.6, 91.9)),
+        (300, 10, 300, (95.0, 96.3, 98.0, 95.3)),
+    ],
+)
+def test_the_coverage_is_what_the_methodology_states(simulate, images, products, trials, stated):
+    columns = (Column.AVERAGE, Column.ANOMALY_DETECTION, Column.DEFECT_ANALYSIS, Column.F1)
+    held = dict.fromkeys(columns, 0)
+    for trial in range(trials):
+        records = simulate(50_000 + trial, images=images, spread=0.2, products=products, datasets=("Own",))
+        figures = bootstrap(tally(records), seed=trial, resamples=400)
+        for column in columns:
+            at = (0, COLUMNS.index(column))
+            held[column] += bool(figures.low[at] <= 70 <= figures.high[at])
+    assert [100 * count / trials for count in held.values()] == pytest.approx(stated, abs=0.5)
+
+
+def test_a_resample_varies_as_much_as_a_new_sample_would():
+    """The variance of a stratum's sum over resamples is n times the unbiased variance of its images."""
+    images = [ImageKey("D", "p", True, f"{i}") for i in range(4)]
+    parts = partition(images)
+    values = np.array([[1.0], [0.0], [3.0], [1.0]])
+    sums = [parts.group_sums(w, values)[:, 0, 0] * parts.scale[0] for w in draws(parts, 0, 20_000)]
+    assert np.var(np.concatenate(sums)) == pytest.approx(4 * np.var(values, ddof=1), rel=0.03)
+    assert np.mean(np.concatenate(sums)) == pytest.approx(5, rel=0.01)
+
+
 def test_an_interval_that_takes_questions_for_independent_would_be_too_narrow(simulate):
     records = simulate(7, images=200, skill=0.5, spread=0.45, datasets=("Own",))
     figures = bootstrap(tally(records), seed=0, resamples=400)

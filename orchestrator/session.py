@@ -137,7 +137,9 @@ class _Session:
             retry_failed=self.options.retry_failed,
         )
         with locked(folder), contextlib.closing(Journal(folder)) as journal:
-            self._check(folder, journal)
+            known = journal.meta("identity")
+            if known is not None:
+                check_identity(folder, known, identity(self.plan))
             local = [name for name in self.options.local if name in names]
             async with LocalServices(local, folder / "services", self.options.wait, self.screen.note) as own:
                 models = await self._connect([e for e in (*given, *own) if e.name in names])
@@ -148,14 +150,6 @@ class _Session:
             self.screen.note("Scoring ...")
             write_files(done)
         return done
-
-    def _check(self, folder: Path, journal: Journal) -> None:
-        """Make sure that the journal is this run's; give a new one its questions."""
-        known = journal.meta("identity")
-        if known is None:
-            journal.create(identity(self.plan), inspections(self.plan), self.plan.dataset.root)
-        else:
-            check_identity(folder, known, identity(self.plan))
 
     async def _connect(self, endpoints: Sequence[Endpoint]) -> list[ConnectedModel]:
         from orchestrator.dispatch.cards import unsupported
@@ -172,7 +166,13 @@ class _Session:
         return models
 
     def _set_up(self, folder: Path, journal: Journal, models: Sequence[ConnectedModel]) -> None:
-        """Enter the models into the journal, if they are those that it may know already."""
+        """Give a new journal its questions, and enter the models, if they are those that it may know.
+
+        Only now, when all models have answered: a typing error must not leave a run behind that refuses the
+        corrected command.
+        """
+        if journal.meta("identity") is None:
+            journal.create(identity(self.plan), inspections(self.plan), self.plan.dataset.root)
         stored = {model.name: model for model in journal.models()}
         for model in models:
             entry = StoredModel(
