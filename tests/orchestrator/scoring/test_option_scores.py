@@ -98,6 +98,16 @@ def test_the_order_of_records_changes_no_digit(record):
         )
         for i in range(60)
     ]
+    records += [
+        record(
+            f"Own/p{i % 3}/{'bad' if i % 2 else 'good'}/{i}.png",
+            index=index,
+            correct="AB"[(i + index) % 2],
+            option_scores=scores(A=0.6, B=0.3),  # equal confidence: the order decides about bins
+        )
+        for i in range(60)
+        for index in (1, 2, 3)
+    ]
     assert measure(records) == measure(generator.sample(records, len(records)))
 
 

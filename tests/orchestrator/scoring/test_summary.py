@@ -148,6 +148,8 @@ def test_the_json_form_holds_only_plain_values_and_survives_json(simulate):
     assert json.loads(json.dumps(tree, allow_nan=False)) == tree
     assert list(tree)[:4] == ["protocol", "seed", "resamples", "counts"]
     assert list(tree["datasets"]) == ["DS-MVTec", "Own"]
+    limits = [tree["average"][column.value]["low"] for column in Column]
+    assert limits == [round(limit, 6) for limit in limits]
     assert list(tree["average"])[-1] == "All Questions"
 
 
