@@ -1,0 +1,109 @@
+"""Ctrl-C and a full disk: the run stops in good order, says how to go on, and goes on."""
+
+import contextlib
+import json
+import signal
+import subprocess
+import time
+
+import pytest
+
+from orchestrator.errors import RunError
+from orchestrator.journal.reader import JournalReader
+from orchestrator.vocabulary import Outcome
+
+
+def counts(folder):
+    with contextlib.suppress(RunError), contextlib.closing(JournalReader(folder)) as journal:
+        return journal.counts("m")
+    return dict.fromkeys(Outcome, 0)
+
+
+def wait_for_answers(folder, number, process):
+    deadline = time.monotonic() + 60
+    while counts(folder)[Outcome.ANSWERED] < number:
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline, "no answers came"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_the_first_interruption_drains_and_says_how_to_go_on(
+    serve, orchestrator, small_sample, tmp_path, number
+):
+    service = serve("--seconds", "0.1")
+    out = tmp_path / "run"
+    arguments = ("run", "--data", small_sample, "--endpoint", f"m={service.target}", "--out", out)
+    process = orchestrator(*arguments, "--limit", 30, "--concurrency", 2)
+    wait_for_answers(out, 4, process)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 130, output
+    assert "the same command goes on" in output
+    assert "Traceback" not in output
+    interrupted = counts(out)
+    assert interrupted[Outcome.FAILED] == 0
+    assert interrupted[Outcome.ANSWERED] > 0
+    assert interrupted[Outcome.MISSING] > 0
+    with contextlib.closing(JournalReader(out)) as journal:
+        assert set(journal.execution("m")["attempts"]) == {"OK"}  # what was under way came to its end
+        assert journal.sessions()[0]["ending"] == "interrupted"
+
+    process = orchestrator(*arguments, "--limit", 30)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+
+
+def test_the_second_interruption_ends_at_once_and_keeps_what_was_kept(
+    serve, orchestrator, small_sample, tmp_path
+):
+    service = serve("--seconds", "5")
+    out = tmp_path / "run"
+    process = orchestrator("run", "--data", small_sample, "--endpoint", f"m={service.target}", "--out", out)
+    deadline = time.monotonic() + 30
+    while not counts(out)[Outcome.MISSING] and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=4)  # long before the answers under way
+    assert process.returncode == 130, output
+    assert "Traceback" not in output
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A real file system of its own, small at first: (folder, how to make it larger)."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=700k", "tmpfs", folder], check=False)
+    if mounted.returncode:
+        pytest.skip("needs the right to mount a small file system")
+    yield folder, lambda: subprocess.run(["mount", "-o", "remount,size=64m", folder], check=True)
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk_stops_the_asking_is_said_and_the_same_command_goes_on(
+    serve, orchestrator, small_sample, disk
+):
+    folder, enlarge = disk
+    service = serve("--seconds", "0")
+    arguments = (
+        "run", "--data", small_sample, "--endpoint", f"m={service.target}", "--out", folder / "run",
+        "--option-scores",
+    )  # fmt: skip
+    process = orchestrator(*arguments)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1, output
+    assert "Make room" in output
+    assert "Traceback" not in output
+    before = counts(folder / "run")
+    assert before[Outcome.ANSWERED] > 0, "the disk was full too early: make it larger"
+    assert before[Outcome.FAILED] == 0
+    enlarge()
+    process = orchestrator(*arguments)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    after = json.loads((folder / "run" / "summary.json").read_text())["scores"]["models"]["m"]["counts"]
+    assert after["answered"] == sum(after.values()) > before[Outcome.ANSWERED]
