@@ -7,9 +7,8 @@ thread.
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from mmad_answer.model import Failure, FailureReason, Inspection, Model, Reply
@@ -25,11 +24,7 @@ def answer_batch(model: Model[Any], batch: Sequence[Inspection], deliver: Callab
     open_questions = {i: [question.question_id for question in i.questions] for i in batch}
     failure = Failure(FailureReason.INTERNAL, "the model gave no answer to this question")
     try:
-        replies = model.answer(batch)
-        with contextlib.ExitStack() as stack:
-            if isinstance(replies, Generator):
-                stack.callback(replies.close)  # its clean-up belongs here, not to the garbage collector
-            _deliver_fitting(replies, open_questions, deliver)
+        _deliver_fitting(model.answer(batch), open_questions, deliver)
     except BaseException as error:  # a library's sys.exit() in here must not lose the batch
         _log.exception("the model failed on a batch of %d", len(batch))
         failure = _failure(error)

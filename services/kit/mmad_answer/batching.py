@@ -36,7 +36,6 @@ class Batcher(Generic[T]):
         self._wait_seconds = wait_seconds
         self._pending: dict[asyncio.Future[None], tuple[T, float]] = {}
         self._arrived = asyncio.Event()
-        self._forming = asyncio.Lock()
         self._workers = [asyncio.create_task(self._work()) for _ in range(workers)]
 
     def put(self, item: T) -> asyncio.Future[None]:
@@ -61,8 +60,7 @@ class Batcher(Generic[T]):
 
     async def _work(self) -> None:
         while True:
-            async with self._forming:
-                batch = await self._next_batch()
+            batch = await self._next_batch()
             try:
                 await self._run([item for _, item in batch])
             except Exception:

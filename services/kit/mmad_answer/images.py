@@ -143,4 +143,4 @@ def _to_rgb(image: PIL.Image.Image, name: str) -> PIL.Image.Image:
 
 def _high_byte(image: PIL.Image.Image) -> PIL.Image.Image:
     # Pillow's own conversion to 8 bits clips at 255 instead of scaling.
-    return image.convert("I").point([min(i >> 8, 255) for i in range(65536)], "L")
+    return image.convert("I").point([grey >> 8 for grey in range(65536)], "L")

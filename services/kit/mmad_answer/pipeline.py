@@ -1,9 +1,9 @@
 """The way of an inspection through the service: a place, its turn, decoding, a batch, its replies.
 
-Whoever waits for the answers walks this way himself, as one coroutine per call, so leaving it at any point
-(cancellation, a deadline) means leaving the queue. Turns are taken in the order of arrival, and there are so
-many of them as the workers hold plus one batch: the next batch is decoded while the model works, and a long
-queue holds encoded files only. What has reached the model keeps its turn and its place until its batch
+Each call walks this way itself, as one coroutine, and gRPC cancels that coroutine when its caller cancels or
+its deadline passes: leaving, at any step, means leaving the queue. Turns are taken in the order of arrival,
+and there are as many as the workers hold plus one batch: the next batch is decoded while the model works, and
+a long queue holds encoded files only. What has reached the model keeps its turn and its place until its batch
 ends, though nobody may wait any more: its pixels are still there.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
+import dataclasses
 import os
 import threading
 import time
@@ -25,25 +25,19 @@ from mmad_answer import convert, images
 from mmad_answer.admission import Admission
 from mmad_answer.answering import answer_batch
 from mmad_answer.batching import Batcher
-from mmad_answer.model import Inspection, Model, Reply
+from mmad_answer.model import Image, Inspection, Model, Reply
 from mmad_answer.preparation import PixelCache, prepare
-from mmad_answer.refusal import too_late
-
-_log = logging.getLogger(__name__)
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class _Job:
-    """One inspection on its way, and the replies that its caller has not taken yet."""
+    """A decoded inspection on its way to the model, and the replies that its caller has not taken yet."""
 
-    def __init__(self, request: pb.AnswerRequest, headers: Sequence[images.Header]) -> None:
-        self.request = request
-        self.headers = headers
-        self.arrived = time.monotonic()
-        self.stopped = threading.Event()
-        self.inspection: Inspection
-        self.decode_seconds = 0.0
-        self.replies: asyncio.Queue[pb.AnswerResponse | None] = asyncio.Queue()
-        """None after the last one."""
+    inspection: Inspection
+    arrived: float
+    decode_seconds: float
+    replies: asyncio.Queue[pb.AnswerResponse | None] = dataclasses.field(default_factory=asyncio.Queue)
+    """None after the last one."""
 
 
 class Pipeline:
@@ -67,25 +61,24 @@ class Pipeline:
         self.model_threads = ThreadPoolExecutor(workers, "model")
         self._batcher = Batcher(self._run, size=batch_size, wait_seconds=batch_wait_seconds, workers=workers)
 
-    async def answer(
-        self, request: pb.AnswerRequest, time_left_seconds: float | None
-    ) -> AsyncGenerator[pb.AnswerResponse, None]:
+    async def answer(self, request: pb.AnswerRequest) -> AsyncGenerator[pb.AnswerResponse, None]:
         """Answer a checked request; each response comes as soon as it is known.
 
         Raises:
-            RefusalError: the images are broken, the queue is full, or the time ran out.
+            RefusalError: the images are broken, or the queue is full.
         """
-        job = _Job(request, images.inspect([image.content for image in request.images]))
-        loop = asyncio.get_running_loop()
+        headers = images.inspect([image.content for image in request.images])
+        arrived = time.monotonic()
+        stopped = threading.Event()
         with contextlib.ExitStack() as held:
             held.enter_context(self.admission.place())
-            if time_left_seconds is not None:
-                alarm = loop.call_later(time_left_seconds, job.stopped.set)
-                held.callback(alarm.cancel)
             try:
                 await self._turns.acquire()
                 held.callback(self._turns.release)
-                await self._prepare(job)
+                began = time.monotonic()
+                pictures = await self._decode(request, headers, stopped)
+                decode_seconds = time.monotonic() - began
+                job = _Job(convert.inspection(request, pictures, stopped), arrived, decode_seconds)
                 ticket = self._batcher.put(job)
                 try:
                     while (response := await job.replies.get()) is not None:
@@ -94,10 +87,8 @@ class Pipeline:
                     if not self._batcher.withdraw(ticket):
                         rest = held.pop_all()
                         ticket.add_done_callback(lambda _: rest.close())
-                if job.stopped.is_set():
-                    raise too_late()
             finally:
-                job.stopped.set()
+                stopped.set()
 
     async def drain(self, timeout_seconds: float) -> bool:
         """Wait for what is under way; whether all of it ended in time."""
@@ -113,20 +104,15 @@ class Pipeline:
         self._decoding.shutdown(wait=False, cancel_futures=True)
         self.model_threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _prepare(self, job: _Job) -> None:
-        if job.stopped.is_set():
-            raise too_late()
-        began = time.monotonic()
-        pictures = await asyncio.get_running_loop().run_in_executor(
-            self._decoding, prepare, job.request.images, job.headers, self._cache, job.stopped
+    async def _decode(
+        self, request: pb.AnswerRequest, headers: Sequence[images.Header], stopped: threading.Event
+    ) -> tuple[Image, ...]:
+        return await asyncio.get_running_loop().run_in_executor(
+            self._decoding, prepare, request.images, headers, self._cache, stopped
         )
-        if job.stopped.is_set():
-            raise too_late()
-        job.decode_seconds = time.monotonic() - began
-        job.inspection = convert.inspection(job.request, pictures, job.stopped)
 
     async def _run(self, batch: Sequence[_Job]) -> None:
-        jobs = {job.inspection: job for job in batch if not job.stopped.is_set()}
+        jobs = {job.inspection: job for job in batch}
         loop = asyncio.get_running_loop()
         began = time.monotonic()
 
@@ -136,11 +122,8 @@ class Pipeline:
             loop.call_soon_threadsafe(job.replies.put_nowait, response)
 
         try:
-            if jobs:
-                await loop.run_in_executor(
-                    self.model_threads, answer_batch, self._model, tuple(jobs), deliver
-                )
-                self.admission.record(time.monotonic() - began)
+            await loop.run_in_executor(self.model_threads, answer_batch, self._model, tuple(jobs), deliver)
+            self.admission.record(time.monotonic() - began)
         finally:
             for job in batch:
                 job.replies.put_nowait(None)

@@ -15,6 +15,7 @@ import PIL.Image
 from mmad.answer.v1 import answer_pb2 as pb
 
 from mmad_answer import convert
+from mmad_answer.checks import Violation
 from mmad_answer.images import BrokenImageError, Header, decode
 from mmad_answer.model import Image, ImageRole
 from mmad_answer.refusal import invalid
@@ -60,7 +61,7 @@ def prepare(
         RefusalError: INVALID_ARGUMENT that names every image that is truncated or damaged.
     """
     images: list[Image] = []
-    violations: list[tuple[str, str]] = []
+    violations: list[Violation] = []
     for i, (message, header) in enumerate(zip(messages, headers, strict=True)):
         if stopped.is_set():
             break

@@ -58,11 +58,6 @@ def unavailable(reason: str) -> RefusalError:
     return RefusalError(grpc.StatusCode.UNAVAILABLE, reason)
 
 
-def too_late() -> RefusalError:
-    """DEADLINE_EXCEEDED: the caller's time ran out before the model was asked."""
-    return RefusalError(grpc.StatusCode.DEADLINE_EXCEEDED, "the deadline passed before the model was done")
-
-
 def full(retry_seconds: float) -> RefusalError:
     """RESOURCE_EXHAUSTED with RetryInfo: the queue is full, wait that long."""
     fraction, seconds = math.modf(retry_seconds)

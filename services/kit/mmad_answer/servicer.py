@@ -16,7 +16,7 @@ from mmad_answer import convert
 from mmad_answer.checks import check_request
 from mmad_answer.model import Model
 from mmad_answer.pipeline import Pipeline
-from mmad_answer.refusal import RefusalError, too_late, unavailable
+from mmad_answer.refusal import RefusalError, unavailable
 
 _log = logging.getLogger(__name__)
 
@@ -60,11 +60,8 @@ class AnswerServicer(answer_pb2_grpc.AnswerServiceServicer):
             if self.state != pb.STATE_READY:
                 raise unavailable(self._state_detail())
             check_request(request, self._model.describe())
-            time_left = context.time_remaining()
-            if time_left is not None and time_left <= 0:
-                raise too_late()
             # Written to the context, not yielded: a cancellation then always arrives inside this frame.
-            async with contextlib.aclosing(self._pipeline.answer(request, time_left)) as responses:
+            async with contextlib.aclosing(self._pipeline.answer(request)) as responses:
                 async for response in responses:
                     await context.write(response)
         except RefusalError as refusal:

@@ -22,7 +22,6 @@ from mmad_answer.model_options import click_options, environment_variable, make_
 from mmad_answer.server import Settings
 
 _MIB = 2**20
-_PARENT_AT_START = -1
 
 
 def serve_command(folder: Path) -> click.Command:
@@ -31,8 +30,8 @@ def serve_command(folder: Path) -> click.Command:
     Raises:
         ServiceError: the folder holds no service that can be started.
     """
+    own = _own_options(parent=os.getppid())
     model_class = find_model_class(folder)
-    own = _own_options()
     of_model = click_options(model_class, taken={option.name or "" for option in own} | {"help"})
     names_of_model = [option.name or "" for option in of_model]
 
@@ -56,7 +55,6 @@ def _serve(folder: Path, model: Model[Any], values: dict[str, Any]) -> None:
     logging.basicConfig(
         level=values["log_level"].upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    parent = values["exit_with_parent"]
     settings = Settings(
         address=values["listen"] or _address(values["host"], values["port"]),
         max_queue=values["max_queue"],
@@ -67,18 +65,14 @@ def _serve(folder: Path, model: Model[Any], values: dict[str, Any]) -> None:
         max_connection_age_seconds=values["max_connection_age_seconds"],
         image_cache_bytes=values["image_cache_mib"] * _MIB,
     )
-    asyncio.run(
-        lifecycle.run(
-            model, settings, versions(folder), os.getppid() if parent == _PARENT_AT_START else parent
-        )
-    )
+    asyncio.run(lifecycle.run(model, settings, versions(folder), values["exit_with_parent"]))
 
 
 def _address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _own_options() -> list[click.Option]:
+def _own_options(parent: int) -> list[click.Option]:
     natural, count, seconds = click.IntRange(min=0), click.IntRange(min=1), click.FloatRange(min=0)
     defaults = Settings()
 
@@ -130,9 +124,9 @@ def _own_options() -> list[click.Option]:
             "exit-with-parent",
             int,
             None,
-            "Exit when the process that started this one is gone; =PID says which one that must be.",
+            "Exit when the process that started this one is gone; =PID says which one that is.",
             is_flag=False,
-            flag_value=_PARENT_AT_START,
+            flag_value=parent,
             metavar="[=PID]",
         ),
         option(

@@ -3,6 +3,7 @@
 import collections
 import importlib.util
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -47,7 +48,7 @@ def test_another_process_with_another_hash_seed_draws_the_same(chance):
     )
     done = subprocess.run(
         [sys.executable, "-c", program, str(FOLDER)],
-        env={"PYTHONHASHSEED": "1"},
+        env={**os.environ, "PYTHONHASHSEED": "1"},
         capture_output=True,
         text=True,
         check=True,
