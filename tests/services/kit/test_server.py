@@ -1,6 +1,7 @@
 """The contract's promises, kept by a real server over a real channel."""
 
 import asyncio
+import random
 import threading
 
 import grpc
@@ -354,6 +355,39 @@ async def test_cancelled_in_the_model_keeps_its_place_until_the_model_is_done_wi
     assert (await refusal(served.stub.Answer(ask("next"))))[0] is grpc.StatusCode.RESOURCE_EXHAUSTED
     model.gate.set()
     await served.until(lambda: served.admission.in_flight == 0)
+
+
+async def test_callers_that_come_and_go_in_any_order_leave_nothing_behind(serve, scripted, ask, encoded):
+    chooser = random.Random(7)
+
+    def script(batch):
+        for reply in scripted().all_a(batch):
+            batch[0].stopped.wait(0.002)
+            yield reply
+
+    model = scripted(script, workers=2, batch_size=3)
+    served = await serve(model, max_queue=20, batch_wait_seconds=0.001)
+    image = encoded(size=(200, 200))
+
+    async def caller(name):
+        while True:
+            call = served.stub.Answer(ask(name, ("q1", "q2"), images=[image, image]), timeout=60)
+            stays = chooser.random() < 0.5
+            if not stays:
+                asyncio.get_running_loop().call_later(chooser.random() * 0.05, call.cancel)
+            try:
+                assert await answers(call) == [("q1", "A"), ("q2", "A")]
+                return
+            except (asyncio.CancelledError, grpc.aio.AioRpcError):
+                if not stays:
+                    return
+                assert await call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+                await asyncio.sleep(0.01)
+
+    await asyncio.gather(*(caller(str(i)) for i in range(120)))
+    await served.until(lambda: served.admission.in_flight == 0)
+    assert served.server._pipeline._turns._value == (2 + 1) * 3
+    assert await answers(served.stub.Answer(ask("after"))) == [("q1", "A")]
 
 
 # ----------------------------------------------------------------------------- loading, draining, health
