@@ -27,6 +27,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from orchestrator.scoring import letter_patterns as patterns
 from orchestrator.scoring.reply_text import UnclosedThoughtError, bare, plain
 from orchestrator.vocabulary import Option
 
@@ -37,58 +38,6 @@ _TAIL: Final = 240
 """Characters after a marker that are looked at, beyond the longest option text."""
 _MARKERS: Final = 100
 """Markers that are looked at, from the end: a reply that repeats itself for ever is read in bounded time."""
-
-# Words that may follow a letter which is an answer: "B because ...", "A is correct".
-_CONNECTIVE: Final = (
-    r"(?:because|since|as|and|or|but|is|was|due|based|given|rather|instead|not|seems?|fits?|matches|applies|"
-    r"here|looks|would|for|which|can|could|cannot|it\s+is)\b"
-)
-_NO_WORD_FOLLOWS: Final = rf"(?![A-Za-z0-9'_-])(?!\s+(?!{_CONNECTIVE})[a-z])"
-_NEGATION: Final = (
-    r"(?i:\b(?:not|never|neither|nor|cannot|without|than)\b|n't\b|\binstead\s+of\b|\brule\s+out\b|不|非|没)"
-)
-_REJECTED: Final = re.compile(
-    r"\s*(?:is|was|are|can|could|would|does|should|must)?\s*(?:also\s+|clearly\s+|be\s+)*"
-    r"(?:not\b(?!\s+only)|n't\b|isn't\b|cannot\b|can't\b|doesn't\b|wouldn't\b|wrong\b|incorrect\b|excluded\b"
-    r"|ruled\s+out\b|unlikely\b|false\b|不)"
-)
-_FILLER: Final = (
-    r"(?:[\s:=>→(\[\-\u2013\u2014]"
-    r"|(?:is|was|be|are|would|should|could|might|may|must|will|to|with|the|my|one|either|only|most|likely|probably"
-    r"|therefore|thus|clearly|definitely|correct|final|best|number|option|choice|letter|answer)\b"
-    r"|(?:应该|应当|应|该|就|是|为|选|择|项)"
-    r"|(?P<negated>(?:not|never|neither|cannot|can't|isn't|won't|wouldn't|shouldn't)\b|并?不(?:是|能|应|会)?|非))"
-)
-_STRONG: Final = (
-    r"(?<![A-Za-z])(?:answer|ans\.|ans|boxed|letter|choose|chose|select|selected|selected_option|pick|go\s+with|result"
-    r"|(?:correct|best|right|final|selected|chosen|suitable|appropriate)[\s_]+(?:option|choice|description)"
-    r"|(?:choose|select|pick|with)\s+option|final|correct(?=\s*:))(?![A-Za-z])"
-    r"|答案?|而是|选择|选项?"
-)
-_WEAK: Final = r"(?<![A-Za-z])(?:option|choice)(?![A-Za-z])"
-_LETTER: Final = rf"(?P<letter>[A-Za-z]){_NO_WORD_FOLLOWS}"
-_AFTER: Final = re.compile(rf"(?>{_FILLER}{{0,40}})(?:{_LETTER})?")
-_OTHER_LETTER: Final = re.compile(
-    rf"[)\].]?\s*(?:,|/|&|、|和|或|\band\b|\bor\b|\bnor\b)\s*(?:(?:option|boxed|or|and)\b[\s:]*)*\(?"
-    rf"(?P<letter>[A-Z]){_NO_WORD_FOLLOWS}"
-)
-_NEGATED_BEFORE: Final = re.compile(rf"{_NEGATION}\s*(?:\w+\s+){{0,1}}$")
-_LETTER_BEFORE: Final = re.compile(
-    r"(?<![A-Za-z])(?P<letter>[A-Z])[)\].]?\s*(?:/|&|和|或|\band\b|\bor\b)\s*$"
-)
-_OPENING: Final = re.compile(
-    r"\s*(?:\d{1,2}[.)])?[\s(\[<]*(?P<letter>[A-Za-z])(?P<mark>[\s)\]>]*[.:,)\]>、。\-\u2013\u2014]|\s*$|(?=\s))"
-)
-_CLAUSE_END: Final = re.compile(r"\s*(?:$|[.,;:!?()\n。;、/]|\s[-\u2013\u2014]\s|(?:because|since|as|due)\b)")
-_SENTENCE_END: Final = re.compile(r"(?<=[.!?])(?<!\b[A-Z]\.)\s+(?![a-z])|(?<=[。!?])|\n+")
-_LINE_END: Final = re.compile(r"\n|(?<=[a-z][.;,])[^\S\n]+(?=\(?[A-Z][.:)]\s)")
-_CAPITAL: Final = re.compile(
-    rf"(?<![A-Za-z0-9'_/-])(?P<letter>[A-Z])(?P<free>{_NO_WORD_FOLLOWS})?(?![A-Za-z0-9'_/-])"
-)
-_NAMED: Final = re.compile(
-    r"\b(?:image|figure|fig\.?|picture|photo|panel|sample|template|vitamin|region|area|part|side|view|point|label)\s$",
-    re.IGNORECASE,
-)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -148,15 +97,15 @@ class _Reader:
         """Lines open with different letters: the options are repeated, or there are several answers."""
 
     def whole(self) -> str | None:
-        return (
-            self._offered(re.sub(r"^[\W_]+|[\W_]+$", "", self.text[:200])) if len(self.text) < 200 else None
-        )
+        if len(self.text) > 200:
+            return None
+        return self._offered(re.sub(r"^[\W_]+|[\W_]+$", "", self.text))
 
     def marker(self) -> str | None:
-        strong = next(self._marked(_STRONG), None)
+        strong = next(self._marked(patterns.STRONG), None)
         if strong is not None:
             return strong
-        weak = set(self._marked(_WEAK))
+        weak = set(self._marked(patterns.WEAK))
         return weak.pop() if len(weak) == 1 else None
 
     def first_line(self) -> str | None:
@@ -185,7 +134,7 @@ class _Reader:
             for line, opening, letter in zip(lines, openings, alone, strict=True)
             if not (opening and (len(bare_letters) > 1 if letter else len(listed) > 1))
         ]
-        sentences = [s for s in _SENTENCE_END.split("\n".join(kept)) if s and re.search(r"\w", s)]
+        sentences = [s for s in patterns.SENTENCE_END.split("\n".join(kept)) if s and re.search(r"\w", s)]
         capitals = list(self._capitals(sentences[-1][-2000:])) if sentences else []
         answers = {letter for letter, free in capitals if free}
         others = {letter for letter, free in capitals if not free and letter not in _ARTICLES}
@@ -197,7 +146,7 @@ class _Reader:
 
     def _lines(self) -> list[str]:
         """The lines that say something; options that are listed within a line are lines, too."""
-        return [line for line in _LINE_END.split(self.text) if re.search(r"\w", line)]
+        return [line for line in patterns.LINE_END.split(self.text) if re.search(r"\w", line)]
 
     def _offered(self, word: str) -> str | None:
         return word.upper() if len(word) == 1 and word.upper() in self.letters else None
@@ -207,10 +156,10 @@ class _Reader:
         rejected: set[str] = set()
         for found in reversed(list(re.finditer(markers, self.text, re.IGNORECASE))[-_MARKERS:]):
             tail = self.text[found.end() : found.end() + self.reach]
-            if (after := _AFTER.match(tail)) is None:
+            if (after := patterns.AFTER.match(tail)) is None:
                 continue
             before = self.text[max(0, found.start() - 24) : found.start()]
-            negated = after["negated"] or _NEGATED_BEFORE.search(before)
+            negated = after["negated"] or patterns.NEGATED_BEFORE.search(before)
             letter = self._offered(after["letter"] or "")
             rest = tail[after.end() :]
             if letter is None:
@@ -219,7 +168,7 @@ class _Reader:
                 if chosen and not negated:
                     yield chosen
                 continue
-            if negated or _REJECTED.match(rest):
+            if negated or patterns.REJECTED.match(rest):
                 rejected.add(letter)
             elif (
                 letter in rejected
@@ -231,7 +180,7 @@ class _Reader:
                 yield letter
 
     def _has_alternative(self, letter: str, before: str, rest: str) -> bool:
-        others = (_LETTER_BEFORE.search(before), _OTHER_LETTER.match(rest))
+        others = (patterns.LETTER_BEFORE.search(before), patterns.OTHER_LETTER.match(rest))
         return any(other is not None and other["letter"] in self.letters - {letter} for other in others)
 
     def _contradicts(self, letter: str, rest: str) -> bool:
@@ -245,7 +194,7 @@ class _Reader:
 
     def _opening(self, line: str) -> str | None:
         """The letter that a line opens with: alone, with a full stop, or before its option's text."""
-        found = _OPENING.match(line[: self.reach])
+        found = patterns.OPENING.match(line[: self.reach])
         letter = self._offered(found["letter"]) if found else None
         if found is None or letter is None:
             return None
@@ -260,7 +209,7 @@ class _Reader:
 
     def _opens_with_another_text(self, line: str) -> bool:
         """As in "A. No", where A is Yes."""
-        found = _OPENING.match(line[: self.reach])
+        found = patterns.OPENING.match(line[: self.reach])
         letter = self._offered(found["letter"]) if found else None
         if found is None or letter is None or not found["mark"].strip():
             return False
@@ -269,13 +218,14 @@ class _Reader:
     def _clause(self, text: str) -> str | None:
         """The option whose text is the first clause of `text`; "conflict" where a second one follows."""
         words = re.sub(r"^(?:[\s\"'(\[]|(?:an?|the)\s)+", "", text[: self.reach], flags=re.IGNORECASE)
-        flat = re.sub(r"[\-\u2010-\u2015](?=\w)", " ", words).lower()
+        words = re.sub(r"[\-\u2010-\u2015](?=\w)|[ \t]+", " ", words)
+        flat = words.lower()
         for option, letter in self.texts:
             if not flat.startswith(option):
                 continue
             if self._goes_on_with_another(letter, words[len(option) :]):
                 return _CONFLICT
-            if _CLAUSE_END.match(flat, len(option)):
+            if patterns.CLAUSE_END.match(flat, len(option)):
                 return letter
         return None
 
@@ -297,13 +247,13 @@ class _Reader:
 
     def _capitals(self, sentence: str) -> Iterator[tuple[str, bool]]:
         """Capital letters of a sentence, and whether each may be an answer: no word goes on from it."""
-        for found in _CAPITAL.finditer(sentence):
+        for found in patterns.CAPITAL.finditer(sentence):
             before = sentence[max(0, found.start() - 60) : found.start()]
             clause = re.split(r"[,;:.]|\bbut\b|而是", before)[-1]
             if (
                 found["letter"] in self.letters
-                and not re.search(_NEGATION, clause)
-                and not _NAMED.search(before)
-                and not _REJECTED.match(sentence, found.end())
+                and not re.search(patterns.NEGATION, clause)
+                and not patterns.NAMED.search(before)
+                and not patterns.REJECTED.match(sentence, found.end())
             ):
                 yield found["letter"], found["free"] is not None

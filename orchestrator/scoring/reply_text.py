@@ -56,6 +56,7 @@ def plain(reply: str) -> str:
 
 def bare(text: str) -> str:
     """Return words to compare: lower case, single spaces, no outer punctuation, no article in front."""
-    words = re.sub(r"[\s\-\u2010-\u2015]+", " ", unicodedata.normalize("NFKC", text)).casefold()
+    words = _QUOTES.sub("", unicodedata.normalize("NFKC", text).replace("\u2019", "'"))
+    words = re.sub(r"[\s\-\u2010-\u2015]+", " ", words).lower()
     words = words.strip(" \n.,;:!?()[]{}\"'*`_。、")
     return re.sub(r"^(?:an?|the) (?=.)", "", words)

@@ -146,6 +146,12 @@ def test_rule_4_reads_an_options_text_but_never_a_part_of_a_reply():
     assert read("The picture has a scratch in it").letter is None
 
 
+def test_an_option_text_is_found_whatever_its_quotes_and_spaces():
+    options = (Option("A", "The word \u201cTOP\u201d is missing."), Option("B", "It's upside down."))
+    assert read('The word  "TOP" is missing', options).letter == "A"
+    assert read("It\u2019s upside down.", options).letter == "B"
+
+
 def test_the_longer_of_two_texts_that_begin_alike_is_meant():
     colours = (Option("A", "Red."), Option("B", "Red and white."))
     assert read("red and white", colours).letter == "B"
