@@ -10,6 +10,8 @@ from orchestrator.dispatch import wire
 from orchestrator.dispatch.client import Client
 from orchestrator.vocabulary import Reply
 
+_ODDITIES_TOLD = 5
+
 
 class Call:
     """What was asked in one call, and what has come back so far."""
@@ -19,7 +21,7 @@ class Call:
         self.answered: set[str] = set()
         """Questions whose reply is kept."""
         self.oddities: list[str] = []
-        """Responses that the contract does not allow. They were ignored."""
+        """Responses that the contract does not allow, the first few. They were ignored."""
         self.request_bytes = 0
 
     async def make(
@@ -40,12 +42,16 @@ class Call:
             async for response in responses:
                 question_id = response.question_id
                 if question_id not in self.asked:
-                    self.oddities.append(f"an answer to {question_id!r}, which was not asked")
+                    self._note(f"an answer to {question_id!r}, which was not asked")
                 elif question_id in self.answered:
-                    self.oddities.append(f"a second answer to {question_id!r}")
+                    self._note(f"a second answer to {question_id!r}")
                 else:
                     await keep(wire.reply(response, time.monotonic() - sent))
                     self.answered.add(question_id)
+
+    def _note(self, oddity: str) -> None:
+        if len(self.oddities) < _ODDITIES_TOLD:
+            self.oddities.append(oddity)
 
     def missing(self) -> str:
         """Return, for people, what a stream that ended well has left out; "" if it was whole."""

@@ -120,16 +120,19 @@ class LocalServices:
         return commands
 
     async def _start(self, name: str, command: Sequence[str]) -> Endpoint:
-        self._log_folder.mkdir(parents=True, exist_ok=True)
         log = self._log_folder / f"{name}.log"
-        with log.open("wb") as stderr:
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=stderr,
-                start_new_session=True,
-            )
+        try:
+            self._log_folder.mkdir(parents=True, exist_ok=True)
+            with log.open("wb") as stderr:
+                process = await asyncio.create_subprocess_exec(
+                    *command,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=stderr,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise EndpointError(f"--local {name}: it cannot be started: {error}") from None
         child = _Child(name, process, log)
         self._children.append(child)
         try:

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from orchestrator.dispatch import Effort
+from orchestrator.dispatch.fanout import fan_out
 from orchestrator.errors import JournalFullError
 
 
@@ -158,8 +159,6 @@ async def test_an_error_of_the_plan_is_raised_as_it_is(house):
     def broken():
         yield house.inspection("DS/part/good/000.png")
         raise ZeroDivisionError
-
-    from orchestrator.dispatch.fanout import fan_out
 
     with pytest.raises(ZeroDivisionError):
         await fan_out(

@@ -1,5 +1,7 @@
 """`NAME=TARGET`."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,11 +69,11 @@ def test_what_is_wrong_is_said_with_what_to_write_instead(text, words):
     assert "\n" not in str(error.value)
 
 
-@given(st.text(max_size=40))
+@given(st.text(max_size=40) | st.from_regex(r"[a-z.]{1,3}=[a-z\[\]:0-9/.,%]{1,20}", fullmatch=True))
 def test_any_text_is_either_an_endpoint_or_a_clear_error(text):
     try:
         endpoint = parse_endpoint(text, "--endpoint")
     except EndpointError:
         return
-    assert endpoint.name.strip(".-_+").isalnum() or set(endpoint.name) & set(".-_+")
-    assert "/" not in endpoint.name
+    assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+_-]*", endpoint.name)
+    assert re.fullmatch(r"(unix:///.+|(dns:///)?[^/,]+:\d+)", endpoint.target)

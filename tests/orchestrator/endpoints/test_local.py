@@ -170,6 +170,16 @@ async def test_when_one_service_fails_the_others_are_ended_at_once(checkout, loc
     assert not any(alive(process_id) for process_id in services.process_ids.values())
 
 
+async def test_an_environment_that_cannot_run_is_told(checkout, local):
+    root = checkout()
+    python = root / "services" / "scripted" / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.touch()
+    with pytest.raises(EndpointError, match=r"it cannot be started: .*Permission denied.*\.venv/bin/python"):
+        async with local(root):
+            pass
+
+
 async def test_all_services_that_cannot_be_run_are_told_at_once(checkout, local):
     root = checkout()
     (root / "services" / "scripted" / "requirements.txt").write_text("no-such-package-anywhere\n")
