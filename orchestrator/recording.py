@@ -35,6 +35,8 @@ class Progress:
     counts: dict[Outcome, int]
     right: int
     started: float = dataclasses.field(default_factory=time.monotonic)
+    ended: float | None = None
+    """When the last question was answered; both on the monotonic clock."""
     fresh: int = 0
     """Answers of this session, failures included."""
     state: str = ""
@@ -45,12 +47,19 @@ class Progress:
         """Questions with any outcome."""
         return self.total - self.counts[Outcome.MISSING]
 
+    @property
+    def seconds(self) -> float:
+        """How long this session has worked, or did work, on this model."""
+        return (self.ended or time.monotonic()) - self.started
+
     def add(self, outcome: Outcome, *, right: bool) -> None:
         """Count one more answer."""
         self.counts[outcome] += 1
         self.counts[Outcome.MISSING] -= 1
         self.right += right
         self.fresh += 1
+        if self.done == self.total:
+            self.ended = time.monotonic()
 
 
 class Recording:

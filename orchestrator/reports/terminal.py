@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import Iterator, Mapping
 
-from rich.console import Console, ConsoleRenderable, RichCast
+from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 from rich.progress_bar import ProgressBar
@@ -70,28 +69,32 @@ class Screen:
             tell()
 
 
+_BAR_FROM, _ALL_FROM = 110, 76
+"""Columns of the terminal from which there is room for a bar, and for every figure."""
+
+
 def _lines(progress: Mapping[str, Progress], width: int) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    wide = width >= 110
-    table.add_column("model", overflow="fold")
-    if wide:
+    table.add_column("model", overflow="fold", min_width=8)
+    if width >= _BAR_FROM:
         table.add_column("", width=20)
-    for header in ("done", "right so far", "failed", "unreadable", "per s", "left"):
+    headers = ["done", "right so far", "failed", "unreadable", "per s", "left"]
+    shown = headers if width >= _ALL_FROM else [h for h in headers if h not in ("unreadable", "per s")]
+    for header in shown:
         table.add_column(header, justify="right", no_wrap=True)
     table.add_column("")
     for name, p in progress.items():
-        bar: list[ConsoleRenderable | RichCast | str] = [ProgressBar(total=p.total, completed=p.done)]
-        table.add_row(
-            Text(name, style="bold"),
-            *(bar if wide else []),
-            f"{p.done:,}/{p.total:,}",
-            accuracy_so_far(p),
-            _bad(p.counts[Outcome.FAILED]),
-            _bad(p.counts[Outcome.UNREADABLE] + p.counts[Outcome.REFUSED]),
-            f"{rate(p):.1f}",
-            _clock(time_left(p)),
-            Text(p.state, style="yellow"),
-        )
+        figures: dict[str, str | Text] = {
+            "done": f"{p.done:,}/{p.total:,}",
+            "right so far": accuracy_so_far(p),
+            "failed": _bad(p.counts[Outcome.FAILED]),
+            "unreadable": _bad(p.counts[Outcome.UNREADABLE] + p.counts[Outcome.REFUSED]),
+            "per s": f"{rate(p):.1f}",
+            "left": _clock(time_left(p)),
+        }
+        bar = [ProgressBar(total=p.total, completed=p.done)] if width >= _BAR_FROM else []
+        state = Text(p.state, style="yellow")
+        table.add_row(Text(name, style="bold"), *bar, *(figures[header] for header in shown), state)
     return table
 
 
@@ -124,7 +127,7 @@ def accuracy_so_far(p: Progress) -> str:
 
 def rate(p: Progress) -> float:
     """Questions per second in this session."""
-    return p.fresh / max(time.monotonic() - p.started, 1e-9)
+    return p.fresh / max(p.seconds, 1e-9)
 
 
 def time_left(p: Progress) -> float | None:
