@@ -18,7 +18,7 @@ QUESTION = AskedQuestion("k#0", 0, 0, "Is there a defect?", OPTIONS, "B", ("A", 
         (Reply("k#0", text="I cannot tell."), Outcome.UNREADABLE, None, "none"),
         (Reply("k#0", text="B", finish_reason="refused"), Outcome.REFUSED, None, ""),
         (Reply("k#0", failure="out of memory"), Outcome.FAILED, None, ""),
-        (Reply("k#0", text="It might be, all told, No", finish_reason="length"), Outcome.UNREADABLE, None, ""),
+        (Reply("k#0", text="Perhaps, all told, No", finish_reason="length"), Outcome.UNREADABLE, None, ""),
     ],
 )  # fmt: skip
 def test_what_a_reply_amounts_to(reply, outcome, letter, rule):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.scoring.letters import Reading, read_letter
@@ -204,6 +204,7 @@ fragments = st.lists(
 
 
 @given(st.one_of(st.text(max_size=200), fragments), st.booleans())
+@settings(deadline=None)
 def test_any_reply_gives_an_offered_letter_or_none_with_a_stated_rule(text: str, cut: bool):
     reading = read(text, cut=cut)
     assert reading.rule in (READ if reading.letter else UNREAD)
@@ -216,6 +217,7 @@ def test_any_reply_gives_an_offered_letter_or_none_with_a_stated_rule(text: str,
     st.text(max_size=40),
     st.lists(st.builds(Option, st.sampled_from("ABCDEF"), st.text(max_size=20)), max_size=5),
 )
+@settings(deadline=None)
 def test_any_options_are_accepted(text: str, options: list[Option]):
     assert read(text, options).letter in {None, *(o.letter for o in options)}
 
@@ -224,11 +226,13 @@ def test_any_options_are_accepted(text: str, options: list[Option]):
     fragments.filter(lambda text: "`" not in text),
     st.sampled_from([("  ", "\n\n"), ("\t", " "), ("\u200a", ""), ("`", "`"), ("**", "**"), ("$", "$")]),
 )
+@settings(deadline=None)
 def test_surrounding_space_and_markup_change_nothing(text: str, around: tuple[str, str]):
     assert read(around[0] + text + around[1]) == read(text)
 
 
 @given(fragments)
+@settings(deadline=None)
 def test_a_closed_thought_before_a_reply_changes_nothing(text: str):
     assert read("<think>The answer is D.</think>" + text) == read(text)
 
@@ -239,6 +243,7 @@ def test_a_closed_thought_before_a_reply_changes_nothing(text: str):
         ["{}", "({}).", "The answer is {}.", "\u7b54\u6848\uff1a{}", "\\boxed{{{}}}", "I pick {}."]
     ),
 )
+@settings(deadline=None)
 def test_every_offered_letter_is_read_alike(letter: str, form: str):
     assert read(form.format(letter)).letter == letter
 

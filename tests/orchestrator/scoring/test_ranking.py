@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.scoring.ranking import auroc, average_precision, calibration_error
@@ -22,6 +22,7 @@ def arrays(sample):
 
 
 @given(samples)
+@settings(deadline=None)
 def test_auroc_is_the_share_of_pairs_in_order_with_ties_counting_half(sample):
     pairs = wins = 0.0
     for score, positive, weight in sample:
@@ -34,6 +35,7 @@ def test_auroc_is_the_share_of_pairs_in_order_with_ties_counting_half(sample):
 
 
 @given(samples)
+@settings(deadline=None)
 def test_average_precision_is_the_area_of_its_steps(sample):
     total = sum(w for _, positive, w in sample if positive)
     area = reached = 0.0
