@@ -5,6 +5,8 @@ import zlib
 import grpc
 import PIL.Image
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from mmad_answer import images
 from mmad_answer.images import BrokenImageError, decode, inspect, read_header
 from mmad_answer.refusal import RefusalError
@@ -142,6 +144,21 @@ def test_other_kinds_of_pixels_become_rgb(encoded, mode, colour):
 def test_32_bit_pixels_are_refused_as_their_white_is_not_defined(encoded, mode):
     with pytest.raises(BrokenImageError, match="32-bit"):
         pixels_of(encoded(mode=mode, format="TIFF"))
+
+
+@pytest.mark.filterwarnings("ignore")  # Pillow comments on what is odd in a damaged file
+@pytest.mark.parametrize("format_", FORMATS)
+@given(damage=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=8))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
+def test_a_damaged_file_is_either_refused_or_read_never_anything_else(encoded, format_, damage):
+    content = bytearray(encoded(size=(40, 30), format=format_, colour=(9, 80, 200)))
+    for place, value in damage:
+        content[int(place * min(len(content) - 1, 400))] = value
+    try:
+        picture = pixels_of(bytes(content))
+    except BrokenImageError:
+        return
+    assert picture.mode == "RGB"
 
 
 def test_the_limit_is_pillows_so_that_both_judge_alike():
