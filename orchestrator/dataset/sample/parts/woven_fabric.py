@@ -23,10 +23,11 @@ def _draw(s: Surface, rng: np.random.Generator, change: Change) -> None:
     bands = np.abs(s.v - np.round(s.v / 0.8) * 0.8) < 0.04
     upright = np.where(stripes[..., None], np.array(blue), np.array(beige))
     level = np.where(bands[..., None], np.array(red), np.array(beige))
-    s.colour[:] = np.where(over[..., None], upright, level)
-    yarn = 1 + 0.05 * rng.standard_normal(400, dtype=np.float32)
+    share = np.where(over, 0.68, 0.32)[..., None]  # of the upright thread: the one below shows through
+    s.colour[:] = level + share * (upright - level)
+    yarn = 1 + 0.04 * rng.standard_normal(400, dtype=np.float32)
     tone = np.where(over, yarn[column % 200], yarn[200 + row % 200])
-    s.colour *= (tone * (0.6 + 0.4 * thread) * (1 + 0.03 * cloud(rng, s.u.shape, 12)))[..., None]
+    s.colour *= (tone * (0.7 + 0.3 * thread) * (1 + 0.03 * cloud(rng, s.u.shape, 12)))[..., None]
     s.height[:] = 0.008 * thread + 0.004 * cloud(rng, s.u.shape, 5)
     s.body[:] = 1
 
