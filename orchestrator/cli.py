@@ -77,9 +77,7 @@ app.command("run")(with_run_options(run))
 @app.command()
 def score(
     path: Annotated[Path, typer.Argument(help="A run's folder, or an answers file in MMAD's own format.")],
-    protocol: Annotated[
-        ScoringProtocol, typer.Option(help="This project's way, or MMAD's.")
-    ] = ScoringProtocol.STRICT,
+    protocol: Annotated[ScoringProtocol, typer.Option(help="This project's way, or MMAD's.")] = "strict",
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write MMAD's table there.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from typing import Literal
 
 
 class ExportFormat(enum.StrEnum):
@@ -13,8 +14,5 @@ class ExportFormat(enum.StrEnum):
     PARQUET = "parquet"
 
 
-class ScoringProtocol(enum.StrEnum):
-    """How answers are scored: every question of the plan counts, or MMAD's published way."""
-
-    STRICT = "strict"
-    MMAD = "mmad"
+ScoringProtocol = Literal["strict", "mmad"]
+"""How answers are scored: every question of the plan counts, or MMAD's published way."""

@@ -60,8 +60,8 @@ def rescore(path: Path, protocol: ScoringProtocol) -> Rescored:
         records = {name: functools.partial(run.records, name) for name in shots}
     else:
         shots = {}
-        records = {path.stem: functools.partial(answers_file.read, path, protocol.value)}
-    scores = {name: score(read(), protocol.value) for name, read in records.items()}
+        records = {path.stem: functools.partial(answers_file.read, path, protocol)}
+    scores = {name: score(read(), protocol) for name, read in records.items()}
     return Rescored(scores, records, shots)
 
 

@@ -16,8 +16,8 @@ import ijson
 
 from orchestrator.atomic import replacing
 from orchestrator.errors import DataError, near_matches
+from orchestrator.formats import ScoringProtocol
 from orchestrator.scoring.letters import read_letter
-from orchestrator.scoring.summary import ScoringProtocol
 from orchestrator.vocabulary import Option, Outcome, QuestionType, Record
 
 _ANY_LETTER: Final = tuple(Option(letter, "") for letter in "ABCDE")

@@ -11,8 +11,9 @@ import enum
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final
 
+from orchestrator.formats import ScoringProtocol
 from orchestrator.scoring import mmad_protocol
 from orchestrator.scoring.baselines import chance
 from orchestrator.scoring.cells import COLUMNS, SUBTASKS, Column, dataset_rank
@@ -23,7 +24,6 @@ from orchestrator.scoring.repeats import Repeats, spread
 from orchestrator.scoring.tally import Tally
 from orchestrator.vocabulary import Outcome, Record, Subtask
 
-ScoringProtocol = Literal["strict", "mmad"]
 DECIMALS: Final = 6
 """Of percent, in `to_json`: what lies beyond may differ between processors."""
 
