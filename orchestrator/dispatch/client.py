@@ -20,7 +20,7 @@ from orchestrator.dispatch.stubs import answer_pb2
 from orchestrator.vocabulary import ModelCard
 
 CONTRACT = answer_pb2.DESCRIPTOR.services_by_name["AnswerService"].full_name
-_HERE = re.compile(r"(localhost|127\.[\d.]+|\[::1\])(:\d+)?|unix:.*")
+_HERE = re.compile(r"(dns:///)?(localhost|127\.[\d.]+|\[::1\])(:\d+)?|unix:.*")
 
 
 class Client:

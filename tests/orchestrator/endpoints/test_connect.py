@@ -38,6 +38,17 @@ async def test_unix_sockets_and_names_are_reached_too(servers, speaker, endpoint
     assert len(models) == 2
 
 
+async def test_a_proxy_of_the_environment_does_not_stand_before_this_machine(
+    servers, speaker, endpoint, monkeypatch, closed_port
+):
+    for name in ("grpc_proxy", "https_proxy", "http_proxy"):
+        monkeypatch.setenv(name, f"http://{closed_port}")
+    target = await servers(speaker())
+    port = target.rpartition(":")[2]
+    given = [target, f"localhost:{port}", f"dns:///localhost:{port}"]
+    assert len(await connect([endpoint(t) for t in given], 0, print, reach_seconds=1)) == 1
+
+
 async def test_a_model_that_is_loading_is_waited_for_and_shown(servers, speaker, endpoint):
     loading = speaker(state=pb.STATE_LOADING, state_detail="loading weights, 60 %")
     target = await servers(loading)
