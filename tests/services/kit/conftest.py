@@ -10,10 +10,13 @@ import threading
 import grpc.aio
 import PIL.Image
 import pytest
+from google.rpc import error_details_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_status import rpc_status
 from mmad.answer.v1 import answer_pb2 as pb
 from mmad.answer.v1 import answer_pb2_grpc
 from mmad_answer.model import Answer, Capabilities, Card, Model, NoOptions, Reply
-from mmad_answer.server import AnswerServer, Settings
+from mmad_answer.server import SERVICE_NAME, AnswerServer, Settings
 
 ABLE = Capabilities(
     option_scores=True, conversation_history=True, chain_of_thought=True, deterministic=True, text_only=True
@@ -91,6 +94,30 @@ class Served:
     @property
     def admission(self):
         return self.server._pipeline.admission
+
+    @staticmethod
+    async def answers(call):
+        """All responses of a call, in order, as (question id, text)."""
+        return [(response.question_id, response.answered.text) async for response in call]
+
+    async def refusal(self, call):
+        """(status code, message, {details type: details}) of a call that gives no answer."""
+        with pytest.raises(grpc.aio.AioRpcError) as failed:
+            await self.answers(call)
+        details = {}
+        if status := rpc_status.from_call(failed.value):
+            for packed in status.details:
+                for kind in (error_details_pb2.BadRequest, error_details_pb2.RetryInfo):
+                    if packed.Is(kind.DESCRIPTOR):
+                        details[kind] = kind()
+                        packed.Unpack(details[kind])
+        return failed.value.code(), failed.value.details(), details
+
+    async def health(self, service=SERVICE_NAME):
+        """The state that the health service tells."""
+        request = health_pb2.HealthCheckRequest(service=service)
+        response = await health_pb2_grpc.HealthStub(self.channel).Check(request, timeout=20)
+        return health_pb2.HealthCheckResponse.ServingStatus.Name(response.status)
 
     async def until(self, condition):
         """Wait until something is so; it must become so."""
