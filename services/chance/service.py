@@ -3,20 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterator, Sequence
 
-from mmad_answer.model import (
-    Answer,
-    Capabilities,
-    Card,
-    Inspection,
-    Model,
-    NoOptions,
-    OptionScore,
-    Question,
-    Reply,
-)
+from mmad_answer.model import Capabilities, Card, Inspection, Model, NoOptions, Reply
+from mmad_answer.uniform import draw
 from mmad_answer.version import __version__
 
 
@@ -50,16 +40,4 @@ class Chance(Model[NoOptions]):
         """Draw a letter for each question."""
         for inspection in batch:
             for question in inspection.questions:
-                yield Reply(inspection, question.question_id, _draw(question, inspection))
-
-
-def _draw(question: Question, inspection: Inspection) -> Answer:
-    letters = [option.letter for option in question.options]
-    seed = inspection.generation.seed or 0
-    # Not Python's own hash() or random: those differ between processes or may between versions.
-    digest = hashlib.sha256(f"{seed}:{question.question_id}".encode()).digest()
-    letter = letters[int.from_bytes(digest, "big") % len(letters)]  # its bias is below 2**-250
-    scores: tuple[OptionScore, ...] = ()
-    if inspection.generation.option_scores:
-        scores = tuple(OptionScore(each, math.log(1 / len(letters))) for each in letters)
-    return Answer(letter, option_scores=scores)
+                yield Reply(inspection, question.question_id, draw(question, inspection.generation))
