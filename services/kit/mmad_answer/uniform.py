@@ -9,7 +9,7 @@ from mmad_answer.model import Answer, Generation, OptionScore, Question
 
 
 def draw(question: Question, generation: Generation) -> Answer:
-    """Draw one of the offered letters, all equally likely, from the seed (none is 0) and the question's id."""
+    """Draw one of the offered letters, all equally likely, by the seed (none is 0) and the question's id."""
     letters = [option.letter for option in question.options]
     # Not Python's own hash() or random: those differ between processes or may between versions.
     digest = hashlib.sha256(f"{generation.seed or 0}:{question.question_id}".encode()).digest()
