@@ -18,6 +18,7 @@ install: $(VENV)/.installed  ## make .venv with the orchestrator and the kit
 dev: $(VENV)/.dev $(VENV)-oldest/.installed  ## install all that tests and checks need
 
 test: dev  ## run everything that this machine can test
+	$(VENV)-oldest/bin/python -m pytest -q tests/services/kit tests/services/chance   # the kit's lowest versions
 	$(BIN)/pytest -n 2
 
 lint: dev  ## check form, types and the contract
