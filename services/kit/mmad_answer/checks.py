@@ -10,7 +10,6 @@ import math
 from collections.abc import Iterator
 
 from mmad.answer.v1 import answer_pb2 as pb
-
 from mmad_answer.model import Card
 from mmad_answer.refusal import invalid, lacks
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from mmad.answer.v1 import answer_pb2 as pb
-
 from mmad_answer import model as m
 
 ROLES: Final[Mapping[pb.ImageRole.ValueType, m.ImageRole]] = {

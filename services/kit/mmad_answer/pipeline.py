@@ -20,7 +20,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from mmad.answer.v1 import answer_pb2 as pb
-
 from mmad_answer import convert, images
 from mmad_answer.admission import Admission
 from mmad_answer.answering import answer_batch

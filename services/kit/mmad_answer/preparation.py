@@ -12,8 +12,8 @@ import threading
 from collections.abc import Sequence
 
 import PIL.Image
-from mmad.answer.v1 import answer_pb2 as pb
 
+from mmad.answer.v1 import answer_pb2 as pb
 from mmad_answer import convert
 from mmad_answer.checks import Violation
 from mmad_answer.images import BrokenImageError, Header, decode

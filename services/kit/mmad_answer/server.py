@@ -18,9 +18,9 @@ import grpc
 import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+
 from mmad.answer.v1 import answer_pb2 as pb
 from mmad.answer.v1 import answer_pb2_grpc
-
 from mmad_answer.model import Model
 from mmad_answer.pipeline import Pipeline
 from mmad_answer.servicer import AnswerServicer

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import grpc.aio
+
 from mmad.answer.v1 import answer_pb2 as pb
 from mmad.answer.v1 import answer_pb2_grpc
-
 from mmad_answer import convert
 from mmad_answer.checks import check_request
 from mmad_answer.model import Model

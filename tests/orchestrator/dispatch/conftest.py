@@ -15,9 +15,9 @@ import pytest
 from google.protobuf import any_pb2
 from google.rpc import status_pb2
 from grpc_status import rpc_status
+
 from mmad.answer.v1 import answer_pb2 as pb
 from mmad.answer.v1 import answer_pb2_grpc
-
 from orchestrator.dispatch import ConnectedModel, Effort, Ending, Prompting, wire
 from orchestrator.dispatch.fanout import fan_out
 from orchestrator.dispatch.pace import Pace

@@ -5,6 +5,7 @@ import random
 
 import grpc
 import pytest
+
 from mmad.answer.v1 import answer_pb2 as pb
 
 TRANSIENT = [

@@ -3,6 +3,7 @@
 import asyncio
 
 import grpc
+
 from mmad.answer.v1 import answer_pb2 as pb
 
 

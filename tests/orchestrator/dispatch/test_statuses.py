@@ -7,6 +7,7 @@ import grpc
 import pytest
 from google.protobuf import duration_pb2
 from google.rpc import error_details_pb2
+
 from mmad.answer.v1 import answer_pb2 as pb
 
 Code = grpc.StatusCode

@@ -3,8 +3,8 @@
 import dataclasses
 
 import pytest
-from mmad.answer.v1 import answer_pb2 as pb
 
+from mmad.answer.v1 import answer_pb2 as pb
 from orchestrator.dispatch import Prompting, wire
 from orchestrator.options import ChainOfThought
 from orchestrator.vocabulary import ImageReference, ImageRole, OptionScore, Usage

@@ -10,9 +10,9 @@ from typing import Any
 import grpc
 import pytest
 from grpc_reflection.v1alpha import reflection
+
 from mmad.answer.v1 import answer_pb2 as pb
 from mmad.answer.v1 import answer_pb2_grpc
-
 from orchestrator.vocabulary import Endpoint
 
 

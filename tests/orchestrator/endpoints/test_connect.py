@@ -5,8 +5,8 @@ import time
 
 import grpc
 import pytest
-from mmad.answer.v1 import answer_pb2 as pb
 
+from mmad.answer.v1 import answer_pb2 as pb
 from orchestrator.endpoints.connect import connect
 from orchestrator.errors import EndpointError
 

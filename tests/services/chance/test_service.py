@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from mmad_answer.model import Generation, Inspection, NoOptions, Option, Question
 
 FOLDER = Path(__file__).parents[3] / "services" / "chance"

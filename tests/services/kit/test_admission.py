@@ -3,6 +3,7 @@ import asyncio
 import grpc
 import pytest
 from google.rpc import error_details_pb2
+
 from mmad_answer.admission import Admission
 from mmad_answer.refusal import RefusalError
 

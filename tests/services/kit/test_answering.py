@@ -1,6 +1,7 @@
 import sys
 
 import pytest
+
 from mmad_answer.answering import answer_batch
 from mmad_answer.model import Answer, Failure, FailureReason, Inspection, Question, Reply
 

@@ -2,6 +2,7 @@ import asyncio
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from mmad_answer.batching import Batcher
 
 

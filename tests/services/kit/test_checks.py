@@ -1,6 +1,7 @@
 import grpc
 import pytest
 from google.rpc import error_details_pb2
+
 from mmad.answer.v1 import answer_pb2 as pb
 from mmad_answer.checks import check_request
 from mmad_answer.model import Capabilities, Card

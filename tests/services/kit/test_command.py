@@ -10,6 +10,7 @@ import threading
 import grpc
 import psutil
 import pytest
+
 from mmad.answer.v1 import answer_pb2 as pb
 from mmad.answer.v1 import answer_pb2_grpc
 from mmad_answer.version import __version__

@@ -1,6 +1,7 @@
 import threading
 
 import pytest
+
 from mmad.answer.v1 import answer_pb2 as pb
 from mmad_answer import convert
 from mmad_answer import model as m

@@ -7,6 +7,7 @@ import PIL.Image
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from mmad_answer import images
 from mmad_answer.images import BrokenImageError, decode, inspect, read_header
 from mmad_answer.refusal import RefusalError

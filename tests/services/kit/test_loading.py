@@ -1,4 +1,5 @@
 import pytest
+
 from mmad_answer.loading import ServiceError, find_model_class
 
 MODEL = """

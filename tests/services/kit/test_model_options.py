@@ -6,6 +6,7 @@ from typing import Literal
 import click
 import pytest
 from click.testing import CliRunner
+
 from mmad_answer.loading import ServiceError
 from mmad_answer.model import Card, Model
 from mmad_answer.model_options import click_options, make_options

@@ -7,6 +7,7 @@ import threading
 import grpc
 import grpc.aio
 import pytest
+
 from mmad.answer.v1 import answer_pb2 as pb
 from mmad_answer import pipeline, preparation
 from mmad_answer.model import Answer, Capabilities, Card, Model, NoOptions, Reply

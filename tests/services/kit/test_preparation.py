@@ -3,6 +3,7 @@ import threading
 
 import PIL.Image
 import pytest
+
 from mmad_answer.images import inspect
 from mmad_answer.model import ImageRole
 from mmad_answer.preparation import PixelCache, prepare

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from mmad_answer.loading import find_model_class
 from mmad_answer.model import LoadError
 from mmad_answer.serving import serve_command

@@ -6,6 +6,7 @@ import threading
 import grpc
 import pytest
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
 from mmad.answer.v1 import answer_pb2 as pb
 from mmad_answer.model import LoadError
 from mmad_answer.server import AnswerServer, ListenError, Settings

@@ -31,9 +31,11 @@ class AnswerServiceStub:
 
     Status of a whole call (details are google.rpc messages):
       INVALID_ARGUMENT     the request can never work: no question, no option, a letter or a question id
-                           twice, a broken image, too many images, an unspecified role, not exactly one
-                           query image among several roles, no image where the model needs one. A
-                           BadRequest in the details names the field: "images[2].content"
+                           twice, a broken image, too many images, an unspecified role, images without
+                           exactly one query image among them, no image where the model needs one, a hint
+                           without a caption, history without conversation_history, an analysis without
+                           PER_INSPECTION, a setting out of its range. A BadRequest in the details names
+                           the field: "images[2].content"
       FAILED_PRECONDITION  a capability that this model lacks was asked for, or (ErrorInfo reason
                            BUDGET_SPENT) the caller's budget is spent: stop asking this model
       UNAVAILABLE          loading, draining, or a passing fault: ask again, perhaps another replica
@@ -74,9 +76,11 @@ class AnswerServiceAsyncStub:
 
     Status of a whole call (details are google.rpc messages):
       INVALID_ARGUMENT     the request can never work: no question, no option, a letter or a question id
-                           twice, a broken image, too many images, an unspecified role, not exactly one
-                           query image among several roles, no image where the model needs one. A
-                           BadRequest in the details names the field: "images[2].content"
+                           twice, a broken image, too many images, an unspecified role, images without
+                           exactly one query image among them, no image where the model needs one, a hint
+                           without a caption, history without conversation_history, an analysis without
+                           PER_INSPECTION, a setting out of its range. A BadRequest in the details names
+                           the field: "images[2].content"
       FAILED_PRECONDITION  a capability that this model lacks was asked for, or (ErrorInfo reason
                            BUDGET_SPENT) the caller's budget is spent: stop asking this model
       UNAVAILABLE          loading, draining, or a passing fault: ask again, perhaps another replica
@@ -116,9 +120,11 @@ class AnswerServiceServicer(metaclass=abc.ABCMeta):
 
     Status of a whole call (details are google.rpc messages):
       INVALID_ARGUMENT     the request can never work: no question, no option, a letter or a question id
-                           twice, a broken image, too many images, an unspecified role, not exactly one
-                           query image among several roles, no image where the model needs one. A
-                           BadRequest in the details names the field: "images[2].content"
+                           twice, a broken image, too many images, an unspecified role, images without
+                           exactly one query image among them, no image where the model needs one, a hint
+                           without a caption, history without conversation_history, an analysis without
+                           PER_INSPECTION, a setting out of its range. A BadRequest in the details names
+                           the field: "images[2].content"
       FAILED_PRECONDITION  a capability that this model lacks was asked for, or (ErrorInfo reason
                            BUDGET_SPENT) the caller's budget is spent: stop asking this model
       UNAVAILABLE          loading, draining, or a passing fault: ask again, perhaps another replica
