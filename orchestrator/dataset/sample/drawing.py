@@ -1,8 +1,8 @@
 """Draws the sample data set in MMAD's format on disk.
 
 The same seed and count give the same bytes with the same library versions. Everything is drawn into a folder
-beside the wanted one, which then gets its name: a folder with that name is whole, whatever happened. The price
-is a hidden folder beside it when the process was killed.
+beside the wanted one, which then gets its name: a folder with that name is whole, whatever happened. The
+price is a hidden folder beside it when the process was killed.
 """
 
 from __future__ import annotations
