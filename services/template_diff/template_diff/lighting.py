@@ -28,8 +28,13 @@ def even_light(pictures: FloatArray, inside: BoolArray) -> FloatArray:
         pictures: n x 3 x height x width, finite.
         inside: n x height x width, where each picture shows something.
     """
-    broad = np.stack([_low_pass(picture, mask) for picture, mask in zip(pictures, inside, strict=True)])
-    return np.asarray(pictures * ((broad[0] + _DARK) / (broad + _DARK)), np.float32)
+    first, first_inside = pictures[0], inside[0]
+    lit = [first]
+    for picture, mask in zip(pictures[1:], inside[1:], strict=True):
+        # Both over what both show: at a border, the mean of less would look like another light.
+        both = mask & first_inside
+        lit.append(picture * (_low_pass(first, both) + _DARK) / (_low_pass(picture, both) + _DARK))
+    return np.asarray(np.stack(lit), np.float32)
 
 
 def _low_pass(picture: FloatArray, inside: BoolArray) -> FloatArray:
