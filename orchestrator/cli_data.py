@@ -76,3 +76,23 @@ def summary(folder: Folder) -> None:
     console.print(counting.table(counting.summarise(dataset)))
     for limitation in dataset.limitations:
         console.print(f"Note: {limitation}")
+
+
+@app.command()
+def download(
+    folder: Folder,
+    revision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COMMIT", help="A revision of the hub's copy (default: the one DIR is pinned to)."
+        ),
+    ] = None,
+) -> None:
+    """Get MMAD from the Hugging Face hub, about 28 GB: resumable, its licence shown first.
+
+    The newest revision is looked up once and written down in DIR, so that a later call gets the same one.
+    """
+    from orchestrator.dataset import download as hub
+
+    pin = hub.download(folder, lambda text: typer.echo(text, err=True), revision)
+    typer.echo(f"{folder} holds {pin.repository} at revision {pin.commit}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from orchestrator.vocabulary import SUBTASK_OF, Dataset, QuestionType, Subtask
 
@@ -23,6 +23,18 @@ class Row:
     images: int
     questions: Mapping[QuestionType | None, int]
     """By type, as the data set writes it; None where it does not say."""
+
+
+_HEADINGS: Final = {
+    Subtask.ANOMALY_DETECTION: "\ndet.",
+    Subtask.DEFECT_CLASSIFICATION: "def.\nclass",
+    Subtask.DEFECT_LOCALIZATION: "def.\nplace",
+    Subtask.DEFECT_DESCRIPTION: "def.\ndescr",
+    Subtask.DEFECT_ANALYSIS: "def.\nanal.",
+    Subtask.OBJECT_CLASSIFICATION: "obj.\nclass",
+    Subtask.OBJECT_ANALYSIS: "obj.\nanal.",
+}
+"""The subtasks, short enough for all of them to fit a terminal of 80 columns."""
 
 
 def summarise(dataset: Dataset) -> tuple[Row, ...]:
@@ -58,28 +70,26 @@ def questions(rows: Iterable[Row], subtask: Subtask | None = None) -> int:
 
 
 def table(rows: Sequence[Row]) -> Table:
-    """Lay the counts out for the terminal: a line for each product, a sum for each data set and for all."""
+    """Lay the counts out for the terminal: a line for each data set, its products below it, and a sum."""
     from rich.markup import escape
     from rich.table import Table
 
     typed = any(kind is not None for row in rows for kind in row.questions)
     subtasks = tuple(Subtask) if typed else ()
-    result = Table()
-    result.add_column("data set", no_wrap=True)
-    result.add_column("product", no_wrap=True)
-    for heading in ("normal", "abnormal", "questions", *(subtask.value for subtask in subtasks)):
-        result.add_column(heading.lower(), justify="right", overflow="fold")
+    result = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    result.add_column("\ndata set, product", overflow="fold", min_width=12)
+    for heading in ("good\nimg.", "bad\nimg.", "\nall", *(_HEADINGS[s] for s in subtasks)):
+        result.add_column(heading, justify="right", no_wrap=True)
 
-    def add(dataset: str, product: str, some: Sequence[Row], style: str = "") -> None:
+    def add(title: str, some: Sequence[Row], style: str = "") -> None:
         counts = [images(some, False), images(some, True), questions(some)]
         counts += [questions(some, subtask) for subtask in subtasks]
-        result.add_row(escape(dataset), escape(product), *(f"{count:,}" for count in counts), style=style)
+        result.add_row(escape(title), *map(str, counts), style=style)
 
     for dataset in dict.fromkeys(row.dataset for row in rows):
         inside = [row for row in rows if row.dataset == dataset]
+        add(dataset, inside, "bold")
         for product in dict.fromkeys(row.product for row in inside):
-            add(dataset, product, [row for row in inside if row.product == product])
-        add(dataset, "all", inside, "bold")
-        result.add_section()
-    add("all", "", rows, "bold")
+            add(f"  {product}", [row for row in inside if row.product == product])
+    add("All", rows, "bold")
     return result
