@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich.console import Console, Group
@@ -19,7 +20,8 @@ from orchestrator.scoring.tally import tally
 from orchestrator.vocabulary import Outcome, Record
 
 _NAMED_FAILURES = 5
-_FIRST_WIDTH, _MODEL_WIDTH = 24, 22
+_FIRST_WIDTH, _FIGURE_WIDTH, _GAP = 21, 15, 2
+"""Columns of the terminal: the subtask's name, "100.0  [98, 100]", the space after each."""
 _DETECTION = (Column.RECALL, Column.PRECISION, Column.F1, Column.OVERKILL, Column.MISS)
 Bold = frozenset[tuple[str, Column]]
 """(model, column): what is better than every rival at equal shots."""
@@ -76,36 +78,50 @@ def accuracy_tables(
     width: int,
     shots: Mapping[str, int] | None = None,
 ) -> Group:
-    """Lay the scores out in as many tables side by side under each other as the width asks for."""
-    columns = [(name, s, False) for name, s in scores.items()]
-    columns += [(name, s, True) for name, s in references.items()]
-    across = max(1, (width - _FIRST_WIDTH) // _MODEL_WIDTH)
-    groups = [columns[i : i + across] for i in range(0, len(columns), across)]
-    tables = [_table(group, best, shots or {}) for group in groups]
-    return Group(*tables, *_notes(scores))
+    """Lay the scores out, in as many tables below each other as the width asks for."""
+    columns = [_Column(name, f"{shots[name]}-shot" if shots else "", s) for name, s in scores.items()]
+    for name, of_reference in references.items():
+        first, _, second = name.rpartition(" ")  # the words of a reference's name, on two lines
+        columns.append(_Column(first or second, second if first else "", of_reference, is_reference=True))
+    groups: list[list[_Column]] = [[]]
+    room = width - _FIRST_WIDTH
+    for column in columns:
+        needed = max(len(column.name), _FIGURE_WIDTH) + _GAP
+        if groups[-1] and room < needed:
+            groups.append([])
+            room = width - _FIRST_WIDTH
+        groups[-1].append(column)
+        room -= needed
+    return Group(*(_table(group, best) for group in groups), *_notes(scores))
 
 
-def _table(columns: Sequence[tuple[str, Scores, bool]], best: Bold, shots: Mapping[str, int]) -> Table:
+@dataclasses.dataclass(frozen=True)
+class _Column:
+    name: str
+    under: str
+    scores: Scores
+    is_reference: bool = False
+
+
+def _table(columns: Sequence[_Column], best: Bold) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     table.add_column("Accuracy in %", no_wrap=True)
-    for name, _, is_reference in columns:
-        under = f"\n{shots[name]}-shot" if name in shots else ""
-        header = Text(name, style="dim" if is_reference else "bold") + Text(under, style="dim")
+    for c in columns:
+        header = Text(c.name, style="dim" if c.is_reference else "bold") + Text(f"\n{c.under}", style="dim")
         table.add_column(header, justify="right", no_wrap=True)
 
     def add(title: str, column: Column, *, end_section: bool = False, style: str = "") -> None:
-        rows = [s.average for _, s, _ in columns]
-        if any(column in row for row in rows):
+        if any(column in c.scores.average for c in columns):
             cells = [
-                _cell(row, column, dim=is_reference, strong=(name, column) in best)
-                for (name, _, is_reference), row in zip(columns, rows, strict=True)
+                _cell(c.scores.average, column, dim=c.is_reference, strong=(c.name, column) in best)
+                for c in columns
             ]
             table.add_row(Text(title, style=style), *cells, end_section=end_section)
 
     for subtask in SUBTASKS:
         add(subtask.value, Column(subtask.value))
     add("Average", Column.AVERAGE, style="bold")
-    if not any(Column.AVERAGE in s.average for _, s, _ in columns):
+    if not any(Column.AVERAGE in c.scores.average for c in columns):
         add("All questions", Column.ALL_QUESTIONS)
     table.add_row()
     for column in _DETECTION:
@@ -122,15 +138,18 @@ def _cell(row: Row, column: Column, *, dim: bool, strong: bool) -> Text:
     return value + Text(f"  {f'[{figure.low:.0f}, {figure.high:.0f}]':>9}", style="dim")
 
 
-def _add_outcomes(table: Table, columns: Sequence[tuple[str, Scores, bool]]) -> None:
+def _add_outcomes(table: Table, columns: Sequence[_Column]) -> None:
+    if all(c.is_reference for c in columns):
+        return
     table.add_row()
-    total = ["" if ref else f"{sum(s.counts.values()):,}" for _, s, ref in columns]
-    table.add_row("Questions", *total)
+    totals = [sum(c.scores.counts.values()) for c in columns]
+    table.add_row(
+        "Questions", *("" if c.is_reference else f"{n:,}" for c, n in zip(columns, totals, strict=True))
+    )
     for outcome in (Outcome.FAILED, Outcome.UNREADABLE, Outcome.REFUSED, Outcome.MISSING):
-        counts = [0 if ref else s.counts[outcome] for _, s, ref in columns]
+        counts = [0 if c.is_reference else c.scores.counts[outcome] for c in columns]
         if any(counts):
-            style = "red"
-            table.add_row(f"  {outcome.value}", *(Text(f"{n:,}" if n else "", style=style) for n in counts))
+            table.add_row(f"  {outcome.value}", *(Text(f"{n:,}" if n else "", style="red") for n in counts))
 
 
 def _notes(scores: Mapping[str, Scores]) -> Iterator[Text]:
