@@ -14,13 +14,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 from pydantic.fields import FieldInfo
 
-from orchestrator.errors import UserError
 from orchestrator.options import RunOptions, parse
-
-Values = dict[str, Any]
+from orchestrator.settings_file import read_settings
 
 
 def with_run_options(verb: Callable[[RunOptions], None]) -> Callable[..., None]:
@@ -85,26 +82,3 @@ def _command_line_type(annotation: Any) -> Any:
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         return next(kind for kind in typing.get_args(annotation) if kind is not type(None))
     return annotation
-
-
-def read_settings(path: Path) -> Values:
-    """Read a settings file; names may be spelled with dashes or underscores.
-
-    Raises:
-        UserError: if it cannot be read or is not a YAML mapping.
-    """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"--config {path}: cannot be read: {error.strerror}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        raise UserError(
-            f"--config {path}{where}: this is not YAML: {getattr(error, 'problem', error)}."
-        ) from None
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise UserError(f"--config {path}: expected settings as `name: value` lines.")
-    return {str(name).replace("-", "_"): value for name, value in values.items()}

@@ -19,13 +19,11 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import yaml
-
 from orchestrator.dataset.locate import locate
 from orchestrator.dataset.reading import read
 from orchestrator.dispatch import ConnectedModel, Effort, Ending, Prompting
-from orchestrator.endpoints import arguments, file
-from orchestrator.errors import EndpointError, Interrupted, JournalFullError, UserError, near_matches
+from orchestrator.endpoints.participants import given_endpoints, model_names
+from orchestrator.errors import EndpointError, Interrupted, JournalFullError, UserError
 from orchestrator.instruction import read_instruction
 from orchestrator.journal.reader import StoredModel
 from orchestrator.journal.writer import Journal
@@ -36,9 +34,9 @@ from orchestrator.reports.files import write_files
 from orchestrator.reports.terminal import Screen
 from orchestrator.results import Run
 from orchestrator.runfolder import check_identity, check_model, default_folder, locked
+from orchestrator.settings_file import SETTINGS_FILE, settings_text
 from orchestrator.vocabulary import Endpoint, Inspection, ModelCard, Outcome
 
-SETTINGS_FILE = "config.yaml"
 _RUNS = Path("runs")
 
 
@@ -290,58 +288,6 @@ class _Session:
             with contextlib.suppress(RuntimeError, ValueError):
                 for number in signals:
                     loop.remove_signal_handler(number)
-
-
-def given_endpoints(options: RunOptions) -> list[Endpoint]:
-    """Return the addresses that the settings name, in their order; local services have none yet."""
-    endpoints = [arguments.parse_endpoint(text, "--endpoint") for text in options.endpoint]
-    if options.endpoints:
-        endpoints += file.read_endpoints(options.endpoints)
-    return endpoints
-
-
-def model_names(options: RunOptions, endpoints: Sequence[Endpoint]) -> list[str]:
-    """Return the names of the models to ask, each once.
-
-    Raises:
-        EndpointError: if there is none, if `--model` names an unknown one, or one name is given twice.
-    """
-    known = list(dict.fromkeys([*options.local, *(e.name for e in endpoints)]))
-    if not known:
-        raise EndpointError(
-            "There is nobody to ask. Name services of this checkout with --local (the baselines need "
-            "nothing: --local chance --local template_diff), or models that are running with "
-            "--endpoint NAME=TARGET or --endpoints FILE."
-        )
-    for name in options.local:
-        if any(e.name == name for e in endpoints):
-            raise EndpointError(
-                f"{name}: is named by --local and by an endpoint. Give the endpoint another name."
-            )
-    for name in options.model:
-        if name not in known:
-            near = near_matches(name, known) or f" There are: {', '.join(known)}."
-            raise EndpointError(f"--model {name}: no endpoint has this name.{near}")
-    return [name for name in known if not options.model or name in options.model]
-
-
-def settings_text(options: RunOptions, plan: Plan) -> str:
-    """Return the settings as a file for `run --config`, which repeats the run.
-
-    The folder is left out: a repetition has its own. An instruction that came from a file stands there in
-    full, so that a later change of that file changes nothing.
-    """
-    values = options.model_dump(
-        mode="json", by_alias=True, exclude={"out", "dry_run", "retry_failed", "instruction_from"}
-    )
-    values["instruction"] = plan.protocol.instruction
-    if options.data != "sample":
-        values["data"] = str(Path(options.data).absolute())
-    if options.endpoints:
-        values["endpoints"] = str(options.endpoints.absolute())
-    lines = {name.replace("_", "-"): value for name, value in values.items() if value not in (None, [])}
-    head = "# The settings of this run. `orchestrator run --config THIS_FILE` repeats it.\n"
-    return head + yaml.safe_dump(lines, sort_keys=False, allow_unicode=True)
 
 
 @functools.cache

@@ -3,9 +3,10 @@
 import pytest
 from typer.testing import CliRunner
 
-from orchestrator.cli_options import read_settings, with_run_options
+from orchestrator.cli_options import with_run_options
 from orchestrator.errors import UserError
 from orchestrator.options import RunOptions, parse
+from orchestrator.settings_file import read_settings
 
 
 def refuse(**values):
