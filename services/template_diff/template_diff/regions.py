@@ -29,12 +29,21 @@ _CENTER = re.compile(r"\b(cent(er|re|ral)|middle)\b")
 _HALF = re.compile(r"\bhalf\b")
 _CORNER = re.compile(r"\bcorners?\b")
 _EDGE = re.compile(r"\b(edges?|borders?|rim|margins?|periphery|perimeter|outskirts)\b")
+_OPENING = re.compile(
+    r"\W*(the|in|on|at|near|along|around|about|across|from|to|towards?|over|under|within|inside|by|close|all"
+    r"|top|upper\w*|above|bottom|lower\w*|below|left\w*|right\w*|cent(er|re|ral)|middle|half|corners?|edges?"
+    r"|borders?|rim|margins?|periphery|perimeter|everywhere|throughout|entire|whole)\b"
+)
+"""How a phrase of place begins; "A hair lies on top" is a sentence about something else."""
+_MOST_WORDS: Final = 10
 _ALL = re.compile(r"\b(everywhere|throughout|entire|whole|all over)\b")
 
 
 def read_region(text: str) -> BoolArray | None:
-    """The cells that an option's words name, or None where they name no place."""
+    """The cells that an option's words name, or None where they are no short phrase of place."""
     words = text.lower()
+    if not _OPENING.match(words) or len(words.split()) > _MOST_WORDS:
+        return None
     top, bottom, left, right, center = (
         bool(pattern.search(words)) for pattern in (_TOP, _BOTTOM, _LEFT, _RIGHT, _CENTER)
     )
