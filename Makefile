@@ -43,7 +43,7 @@ clean:  ## remove the environments
 $(VENV)/.installed: constraints.txt pyproject.toml services/kit/pyproject.toml
 	@echo "Installing into $(VENV) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(INSTALL) -c constraints.txt -e ./services/kit -e '.[frames]'
+	@$(INSTALL) -c constraints.txt -e ./services/kit -e '.[frames,hub]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.installed

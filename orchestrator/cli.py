@@ -60,7 +60,7 @@ def run(options: RunOptions) -> None:
     screen = Screen()
     plan = session.prepare(options, screen)
     if options.dry_run:
-        typer.echo(session.dry_run(options, plan))
+        typer.echo(session.dry_run(options, plan, screen))
         return
     with session.run(options, plan, command=sys.argv, screen=screen) as done:
         if options.json_output:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from orchestrator.dataset.locate import locate
 from orchestrator.dataset.reading import read
-from orchestrator.dispatch import ConnectedModel, Effort, Ending, Prompting
+from orchestrator.dispatch import ConnectedModel, Effort, Prompting
 from orchestrator.endpoints.participants import given_endpoints, model_names
 from orchestrator.errors import EndpointError, Interrupted, JournalFullError, UserError
 from orchestrator.instruction import read_instruction
@@ -93,7 +93,7 @@ def run(
         return thread.submit(asyncio.run, session.work()).result()
 
 
-def dry_run(options: RunOptions, plan: Plan | None = None) -> str:
+def dry_run(options: RunOptions, plan: Plan | None = None, screen: Screen | None = None) -> str:
     """Say what would be asked. Models that run are asked for their card; local ones are not started.
 
     Raises:
@@ -102,11 +102,13 @@ def dry_run(options: RunOptions, plan: Plan | None = None) -> str:
     from orchestrator.describe import describe
     from orchestrator.endpoints.connect import connect
 
-    plan = plan or prepare(options)
+    screen = screen or Screen(quiet=True)
+    plan = plan or prepare(options, screen)
     given = given_endpoints(options)
     names = model_names(options, given) if given or options.local else []
     asked = [endpoint for endpoint in given if endpoint.name in names]
-    cards = {m.name: m.card for m in asyncio.run(connect(asked, options.wait, print))} if asked else {}
+    connected = asyncio.run(connect(asked, options.wait, screen.note)) if asked else []
+    cards = {model.name: model.card for model in connected}
     room = [(name, cards[name].max_images if name in cards else None) for name in names]
     return describe(plan, room or [("any model", None)])
 
@@ -173,21 +175,23 @@ class _Session:
             journal.create(identity(self.plan), inspections(self.plan), self.plan.dataset.root)
         stored = {model.name: model for model in journal.models()}
         for model in models:
+            who = model.card.identity
+            shots = effective_shots(self.plan, model.card.max_images)
             entry = StoredModel(
                 name=model.name,
-                identity=dataclasses.asdict(model.card.identity)
-                | {"settings": dict(model.card.identity.settings)},
+                # With its shots: a replica that takes fewer images would be asked something else.
+                identity=dataclasses.asdict(who) | {"settings": dict(who.settings), "shots": shots},
                 card=dataclasses.asdict(model.card),
-                shots=effective_shots(self.plan, model.card.max_images),
+                shots=shots,
             )
             if model.name in stored:
                 check_model(folder, model.name, stored[model.name].identity, entry.identity)
             journal.add_model(entry)
             if self.options.retry_failed:
                 journal.forget_failures(model.name)
-            if entry.shots < self.plan.protocol.shots and not self.plan.protocol.text_only:
+            if shots < self.plan.protocol.shots and not self.plan.protocol.text_only:
                 self.screen.note(
-                    f"{model.name}: gets {entry.shots} of {self.plan.protocol.shots} templates "
+                    f"{model.name}: gets {shots} of {self.plan.protocol.shots} templates "
                     f"(it takes {model.card.max_images} images)."
                 )
         (folder / SETTINGS_FILE).write_text(settings_text(self.options, self.plan), encoding="utf-8")
@@ -223,23 +227,20 @@ class _Session:
                     observer=recording,
                     stop=stop,
                 )
-            ending = "interrupted" if stop.is_set() else "finished"
+            given_up = [f"{e.model}: given up: {e.reason}" for e in endings if e.reason]
+            ending = "interrupted" if stop.is_set() else "; ".join(["finished", *given_up])
         except JournalFullError:
             ending = "disk full"
             raise
         finally:
             with contextlib.suppress(JournalFullError):
                 journal.end_session(time.monotonic() - began, ending)
-        self._report(endings)
         if stop.is_set():
             raise Interrupted(
                 f"Stopped. Every answer so far is in {folder}; the same command goes on from there."
             )
-
-    def _report(self, endings: Sequence[Ending]) -> None:
-        for ending in endings:
-            if ending.reason:
-                self.screen.note(f"{ending.model}: given up: {ending.reason}")
+        for line in given_up:
+            self.screen.note(line)
 
     def _inspections_for(self, card: ModelCard) -> Iterator[Inspection]:
         return (fit(inspection, card.max_images) for inspection in inspections(self.plan))

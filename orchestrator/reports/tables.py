@@ -14,13 +14,14 @@ from orchestrator.reports.files import answers_stem
 from orchestrator.rescoring import Rescored
 from orchestrator.results import SUMMARY_FILE, Run
 from orchestrator.scoring.cells import SUBTASKS, Column
+from orchestrator.scoring.option_scores import Estimate
 from orchestrator.scoring.paired import leaders
 from orchestrator.scoring.summary import Figure, Row, Scores
 from orchestrator.scoring.tally import tally
-from orchestrator.vocabulary import Outcome, Record
+from orchestrator.vocabulary import Outcome, Record, Subtask
 
 _NAMED_FAILURES = 5
-_FIRST_WIDTH, _FIGURE_WIDTH, _GAP = 21, 15, 2
+_FIRST_WIDTH, _FIGURE_WIDTH, _GAP = 24, 15, 2
 """Columns of the terminal: the subtask's name, "100.0  [98, 100]", the space after each."""
 _DETECTION = (Column.RECALL, Column.PRECISION, Column.F1, Column.OVERKILL, Column.MISS)
 Bold = frozenset[tuple[str, Column]]
@@ -126,16 +127,34 @@ def _table(columns: Sequence[_Column], best: Bold) -> Table:
     table.add_row()
     for column in _DETECTION:
         add(f"Detection: {column.value.lower().replace('f1', 'F1')}", column)
+    _add_option_scores(table, columns)
     _add_outcomes(table, columns)
     return table
 
 
 def _cell(row: Row, column: Column, *, dim: bool, strong: bool) -> Text:
-    figure: Figure | None = row.get(column)
-    if figure is None:
+    return _figure(row.get(column), "bold green" if strong else "dim" if dim else "")
+
+
+def _figure(figure: Figure | Estimate | None, style: str = "") -> Text:
+    if figure is None or figure.value is None or figure.low is None or figure.high is None:
         return Text("-", style="dim")
-    value = Text(f"{figure.value:.1f}", style="bold green" if strong else "dim" if dim else "")
-    return value + Text(f"  {f'[{figure.low:.0f}, {figure.high:.0f}]':>9}", style="dim")
+    interval = f"[{figure.low:.0f}, {figure.high:.0f}]"
+    return Text(f"{figure.value:.1f}", style=style) + Text(f"  {interval:>9}", style="dim")
+
+
+def _add_option_scores(table: Table, columns: Sequence[_Column]) -> None:
+    told = [c.scores.option_scores for c in columns]
+    if not any(told):
+        return
+    rows: dict[str, list[Estimate | None]] = {
+        "Detection: AUROC": [t.auroc.get("Average") if t else None for t in told],
+        "Detection: calib. err.": [
+            t.calibration_error.get(Subtask.ANOMALY_DETECTION) if t else None for t in told
+        ],
+    }
+    for title, figures in rows.items():
+        table.add_row(title, *map(_figure, figures))
 
 
 def _add_outcomes(table: Table, columns: Sequence[_Column]) -> None:
@@ -163,6 +182,20 @@ def _notes(scores: Mapping[str, Scores]) -> Iterator[Text]:
     text += f"95 % intervals over whole images. Mean over {len(some.datasets)} data set"
     text += "s." if len(some.datasets) != 1 else "."
     yield Text("\n" + text, style="dim")
+    if some.circular:
+        yield Text(
+            f"A question is right when it is right in all of its {some.circular.rotations} rotations.",
+            style="dim",
+        )
+    for name, of_model in scores.items():
+        if of_model.repeats and "Average" in of_model.repeats.datasets:
+            spread = of_model.repeats.datasets["Average"].get(Column.AVERAGE)
+            if spread:
+                yield Text(
+                    f"{name}, {of_model.repeats.number} repeats: average {spread.mean:.1f}, standard "
+                    f"deviation {spread.standard_deviation:.1f}, from {spread.low:.1f} to {spread.high:.1f}.",
+                    style="dim",
+                )
     chance = some.chance.get("Average", {}).get(Column.AVERAGE)
     if chance is not None:
         yield Text(f"Guessing would give {chance:.1f} on average.", style="dim")

@@ -280,7 +280,8 @@ def test_every_way_of_asking_works_from_end_to_end(ask, tmp_path, arguments):
 
 
 def test_circular_counts_a_question_only_when_every_rotation_is_right(ask, tmp_path):
-    ask("--options", "circular", "--limit", 6)
+    result = ask("--options", "circular", "--limit", 6)
+    assert "right in all of its 4 rotations" in result.out
     scores = summary(tmp_path / "run")["scores"]["models"]["chance"]
     assert scores["circular"]["rotations"] == 4
     assert scores["counted"] < sum(scores["counts"].values())
@@ -289,14 +290,16 @@ def test_circular_counts_a_question_only_when_every_rotation_is_right(ask, tmp_p
 
 
 def test_repeats_report_their_spread(ask, tmp_path):
-    ask("--repeats", 3, "--limit", 6)
+    result = ask("--repeats", 3, "--limit", 6)
+    assert "3 repeats: average" in result.out
     scores = summary(tmp_path / "run")["scores"]["models"]["chance"]
     assert scores["repeats"]["number"] == 3
     assert scores["repeats"]["datasets"]["Average"]["Average"]["standard_deviation"] > 0
 
 
 def test_option_scores_give_ranking_and_calibration(ask, tmp_path):
-    ask("--option-scores")
+    result = ask("--option-scores")
+    assert "AUROC" in result.out
     figures = summary(tmp_path / "run")["scores"]["models"]["chance"]["option_scores"]
     assert figures["auroc"]
     assert figures["calibration_error"]
