@@ -83,3 +83,15 @@ def test_a_perfectly_calibrated_model_has_no_error_and_a_boastful_one_has():
     right = np.tile([1.0, 1.0, 1.0, 0.0], 250)
     assert calibration_error(confidence, right, np.ones((1, 1000)), bins=1) == pytest.approx([0.0])
     assert calibration_error(np.ones(1000), right, np.ones((1, 1000)), bins=1) == pytest.approx([0.25])
+
+
+def test_equal_confidences_stay_in_one_bin_whatever_their_order():
+    """A model that always says 50 % and is right half of the time is well calibrated, and no order changes it."""
+    confidence = np.full(100, 0.5)
+    for right in (np.arange(100) % 2, np.arange(100) >= 50):
+        assert calibration_error(confidence, right.astype(float), np.ones((1, 100))) == pytest.approx([0.0])
+    mixed = np.concatenate([confidence, np.linspace(0.6, 0.9, 50)])
+    right = np.concatenate([np.arange(100) >= 50, np.ones(50)]).astype(float)
+    shuffled = np.random.default_rng(0).permutation(150)
+    one = calibration_error(mixed, right, np.ones((1, 150)))
+    assert calibration_error(mixed[shuffled], right[shuffled], np.ones((1, 150))) == pytest.approx(one)
