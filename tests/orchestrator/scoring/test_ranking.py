@@ -86,7 +86,7 @@ def test_a_perfectly_calibrated_model_has_no_error_and_a_boastful_one_has():
 
 
 def test_equal_confidences_stay_in_one_bin_whatever_their_order():
-    """A model that always says 50 % and is right half of the time is well calibrated, and no order changes it."""
+    """A model that always says 50 % and is right half of the time is well calibrated, in any order."""
     confidence = np.full(100, 0.5)
     for right in (np.arange(100) % 2, np.arange(100) >= 50):
         assert calibration_error(confidence, right.astype(float), np.ones((1, 100))) == pytest.approx([0.0])
