@@ -120,6 +120,8 @@ class Protocol(_Settings):
     def _known_types(cls, value: Any) -> Any:
         known = {t.lower(): t for t in QuestionType}
         value = [value] if isinstance(value, str) else value
+        if not isinstance(value, list | tuple):
+            raise ValueError(f"expected a list of question types (given: {value!r})")
         for name in value:
             if str(name).lower() not in known:
                 near = near_matches(str(name), QuestionType) or f" There are: {', '.join(QuestionType)}."

@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from orchestrator.errors import DataError
 from orchestrator.options import OptionOrder, Protocol, Templates
@@ -27,6 +28,8 @@ from orchestrator.vocabulary import (
     Sample,
 )
 
+PLANNER = 1
+"""Raised when the same data and protocol come to give other inspections: a run cannot go on across that."""
 _SEED_BITS = 31  # the widest that every provider takes
 
 
@@ -184,9 +187,19 @@ def identity(plan: Plan) -> dict[str, object]:
     protocol = plan.protocol.model_dump(mode="json")
     return {
         "data": {"digest": plan.dataset.digest, "source": plan.dataset.source},
+        "planner": PLANNER,
         "protocol": protocol,
         "instruction_sha256": hashlib.sha256(plan.protocol.instruction.encode()).hexdigest(),
     }
+
+
+def completed(known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a stored identity with the settings that have come since, at their defaults.
+
+    A setting that this version does not know stays, and so makes the run another.
+    """
+    defaults = Protocol().model_dump(mode="json")
+    return {**known, "protocol": defaults | known["protocol"]}
 
 
 def fingerprint(plan: Plan) -> str:

@@ -1,4 +1,7 @@
-"""The run's side of the fan-out: a reply is read, kept in the journal, and counted for the eyes."""
+"""The run's side of the fan-out: a reply is read, kept in the journal, and counted for the eyes.
+
+It belongs to the session, which knows all parts; that is why it may look to scoring's reading of letters.
+"""
 
 from __future__ import annotations
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import functools
-import io
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from orchestrator.atomic import replacing
-from orchestrator.errors import DataError
+from orchestrator.errors import DataError, NotSetUpError
 from orchestrator.formats import ScoringProtocol
 from orchestrator.results import open_run
 from orchestrator.scoring import answers_file
-from orchestrator.scoring.mmad_protocol import CSV_COLUMNS
+from orchestrator.scoring.cells import Column
+from orchestrator.scoring.mmad_protocol import table_csv
 from orchestrator.scoring.summary import Scores, score, to_json
 from orchestrator.vocabulary import Record
 
@@ -38,9 +37,10 @@ class Rescored:
         several = len(self.scores) > 1
         paths = []
         for name, scores in self.scores.items():
+            rows = {**scores.datasets, Column.AVERAGE: scores.average}
             target = path.with_stem(f"{path.stem}-{name}") if several else path
             with replacing(target) as file:
-                file.write(table_csv(scores))
+                file.write(table_csv({n: {c: f.value for c, f in row.items()} for n, row in rows.items()}))
             paths.append(target)
         return paths
 
@@ -57,19 +57,11 @@ def rescore(path: Path, protocol: ScoringProtocol) -> Rescored:
     if path.is_dir():
         run = open_run(path)
         shots = {model.name: model.shots for model in run.models}
+        if not shots:
+            raise NotSetUpError(f"{path}: no model has been asked yet. Start the run again.")
         records = {name: functools.partial(run.records, name) for name in shots}
     else:
         shots = {}
         records = {path.stem: functools.partial(answers_file.read, path, protocol)}
     scores = {name: score(read(), protocol) for name, read in records.items()}
     return Rescored(scores, records, shots)
-
-
-def table_csv(scores: Scores) -> str:
-    """Return one model's figures in the layout of MMAD's tables; a figure that does not exist is empty."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["", *CSV_COLUMNS])
-    for name, row in {**scores.datasets, "Average": scores.average}.items():
-        writer.writerow([name, *(repr(row[c].value) if c in row else "" for c in CSV_COLUMNS)])
-    return out.getvalue()

@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from orchestrator.atomic import replacing
 from orchestrator.dataset.locate import locate
 from orchestrator.dataset.reading import read
 from orchestrator.dispatch import ConnectedModel, Effort, Prompting
@@ -28,7 +29,16 @@ from orchestrator.instruction import read_instruction
 from orchestrator.journal.reader import StoredModel
 from orchestrator.journal.writer import Journal
 from orchestrator.options import Protocol, RunOptions
-from orchestrator.plan import Plan, build_plan, effective_shots, fingerprint, fit, identity, inspections
+from orchestrator.plan import (
+    Plan,
+    build_plan,
+    completed,
+    effective_shots,
+    fingerprint,
+    fit,
+    identity,
+    inspections,
+)
 from orchestrator.recording import Progress, Recording
 from orchestrator.reports.files import write_files
 from orchestrator.reports.terminal import Screen
@@ -136,16 +146,19 @@ class _Session:
             names,
             retry_failed=self.options.retry_failed,
         )
-        with locked(folder), contextlib.closing(Journal(folder)) as journal:
-            known = journal.meta("identity")
-            if known is not None:
-                check_identity(folder, known, identity(self.plan))
-            local = [name for name in self.options.local if name in names]
-            async with LocalServices(local, folder / "services", self.options.wait, self.screen.note) as own:
-                models = await self._connect([e for e in (*given, *own) if e.name in names])
-                self._set_up(folder, journal, models)
-                await self._ask(folder, journal, models)
-            # Still under the lock: nobody else may write these files now.
+        with locked(folder):
+            with contextlib.closing(Journal(folder)) as journal:
+                known = journal.meta("identity")
+                if known is not None:
+                    check_identity(folder, completed(known), identity(self.plan))
+                local = [name for name in self.options.local if name in names]
+                services = LocalServices(local, folder / "services", self.options.wait, self.screen.note)
+                async with services as own:
+                    models = await self._connect([e for e in (*given, *own) if e.name in names])
+                    self._set_up(folder, journal, models)
+                    await self._ask(folder, journal, models)
+            # After the journal is closed, so that it is one whole file; still under the lock, because nobody
+            # else may write these files now.
             done = Run(folder)
             self.screen.note("Scoring ...")
             write_files(done)
@@ -173,6 +186,7 @@ class _Session:
         """
         if journal.meta("identity") is None:
             journal.create(identity(self.plan), inspections(self.plan), self.plan.dataset.root)
+        journal.set_root(self.plan.dataset.root)
         stored = {model.name: model for model in journal.models()}
         for model in models:
             who = model.card.identity
@@ -194,7 +208,8 @@ class _Session:
                     f"{model.name}: gets {shots} of {self.plan.protocol.shots} templates "
                     f"(it takes {model.card.max_images} images)."
                 )
-        (folder / SETTINGS_FILE).write_text(settings_text(self.options, self.plan), encoding="utf-8")
+        with replacing(folder / SETTINGS_FILE) as file:
+            file.write(settings_text(self.options, self.plan))
 
     async def _ask(self, folder: Path, journal: Journal, models: Sequence[ConnectedModel]) -> None:
         from orchestrator.dispatch.fanout import fan_out

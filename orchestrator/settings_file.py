@@ -35,7 +35,8 @@ def read_settings(path: Path) -> Values:
         return {}
     if not isinstance(values, dict):
         raise UserError(f"--config {path}: expected settings as `name: value` lines.")
-    return {str(name).replace("-", "_"): value for name, value in values.items()}
+    # A name without a value is a setting that is not given.
+    return {str(name).replace("-", "_"): value for name, value in values.items() if value is not None}
 
 
 def settings_text(options: RunOptions, plan: Plan) -> str:

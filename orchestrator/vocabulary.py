@@ -253,6 +253,15 @@ class Timing:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class ImageRecord:
+    """What became of an image: its size in pixels as the model saw it, and its tokens."""
+
+    width: int
+    height: int
+    tokens: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Reply:
     """What came back for one question, before anyone read it."""
 
@@ -269,6 +278,8 @@ class Reply:
     timing: Timing = Timing()
     seconds: float = 0.0
     """From sending the inspection to this reply, on the orchestrator's monotonic clock."""
+    images: tuple[ImageRecord, ...] = ()
+    """With kept prompts: what became of each image."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,9 @@ class JournalReader:
 
     def _connect(self, mode: str) -> sqlite3.Connection:
         uri = f"{self.path.absolute().as_uri()}?mode={mode}"
-        return sqlite3.connect(uri, uri=True, timeout=30, check_same_thread=False)
+        connection = sqlite3.connect(uri, uri=True, timeout=30, check_same_thread=False)
+        connection.row_factory = sqlite3.Row
+        return connection
 
     def _check_format(self) -> None:
         stored = self.meta("format")
@@ -69,12 +71,20 @@ class JournalReader:
 
     def meta(self, name: str) -> Any:
         """Return a stored JSON value, or None."""
-        row = self._reader.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        row = self._one("SELECT value FROM meta WHERE name = ?", (name,))
         return json.loads(row[0]) if row else None
+
+    def _query(self, sql: str, values: Sequence[object] = ()) -> Iterator[Any]:
+        # Rows are read as they are asked for, so a damaged file may show at any of them.
+        with explained(self.path):
+            yield from self._reader.execute(sql, values)
+
+    def _one(self, sql: str, values: Sequence[object] = ()) -> Any:
+        return next(self._query(sql, values), None)
 
     def kept(self, model: str, inspection: Inspection) -> dict[str, Reply]:
         """Return the replies of an inspection that are there already, by question id."""
-        rows = self._reader.execute(
+        rows = self._query(
             "SELECT question_id, answers.text, reasoning, failure FROM questions JOIN answers ON "
             "answers.question = questions.id WHERE questions.inspection_id = ? AND answers.model = ?",
             (inspection.inspection_id, self._id(model)),
@@ -83,21 +93,21 @@ class JournalReader:
 
     def models(self) -> list[StoredModel]:
         """Return the run's models, in the order in which they came to it."""
-        rows = self._reader.execute("SELECT name, identity, card, shots FROM models ORDER BY id")
+        rows = self._query("SELECT name, identity, card, shots FROM models ORDER BY id")
         return [StoredModel(name, json.loads(i), json.loads(c), shots) for name, i, c, shots in rows]
 
     def _id(self, model: str | None) -> int | None:
-        row = self._reader.execute("SELECT id FROM models WHERE name = ?", (model,)).fetchone()
+        row = self._one("SELECT id FROM models WHERE name = ?", (model,))
         return row[0] if row else None
 
     def question_count(self) -> int:
         """Return how many questions each model is asked."""
-        count: int = self._reader.execute("SELECT count(*) FROM questions").fetchone()[0]
+        count: int = self._one("SELECT count(*) FROM questions")[0]
         return count
 
     def records(self, model: str | None) -> Iterator[Record]:
         """Yield the plan's questions in order, each with what `model` made of it (None: nobody)."""
-        rows = self._reader.execute(
+        rows = self._query(
             "SELECT key, dataset, product, abnormal, number, type, rotation, repeat, options, "
             "original_letters, correct, letter, outcome, option_scores FROM questions LEFT JOIN answers ON "
             "answers.question = questions.id AND answers.model = ? ORDER BY questions.id",
@@ -123,29 +133,29 @@ class JournalReader:
 
     def texts(self) -> dict[tuple[str, int], str]:
         """Return every question's text by (image key, index)."""
-        rows = self._reader.execute("SELECT DISTINCT key, number, text FROM questions")
+        rows = self._query("SELECT DISTINCT key, number, text FROM questions")
         return {(key, number): text for key, number, text in rows}
 
     def answers(self, model: str) -> Iterator[dict[str, Any]]:
         """Yield every answer of a model with all that is known of it, as flat values, in the plan's order."""
-        rows = self._reader.execute(
+        rows = self._query(
             "SELECT question_id, inspection_id, key, dataset, product, abnormal, number, rotation, repeat, "
             "type, questions.text AS question, options, original_letters, correct, outcome, letter, rule, "
-            "answers.text AS text, reasoning, prompt, finish_reason, failure, option_scores, "
+            "answers.text AS text, reasoning, prompt, finish_reason, failure, option_scores, images, "
             "prompt_tokens, completion_tokens, cached_prompt_tokens, reasoning_tokens, queue_seconds, "
             "encode_seconds, generate_seconds, seconds FROM questions JOIN answers ON "
             "answers.question = questions.id WHERE answers.model = ? ORDER BY questions.id",
             (self._id(model),),
         )
-        names = [column[0] for column in rows.description]
         for row in rows:
-            values = dict(zip(names, row, strict=True))
+            values = dict(row)
             original = dict(
                 zip((o[0] for o in json.loads(values["options"])), values["original_letters"], strict=True)
             )
             values["abnormal"] = bool(values["abnormal"])
             values["options"] = dict(json.loads(values["options"]))
             values["option_scores"] = dict(json.loads(values["option_scores"] or "[]"))
+            values["images"] = json.loads(values["images"] or "[]")
             values["original_letter"] = original.get(values["letter"])
             values["original_correct"] = original[values["correct"]]
             values["right"] = values["outcome"] == Outcome.ANSWERED and values["letter"] == values["correct"]
@@ -153,7 +163,7 @@ class JournalReader:
 
     def counts(self, model: str) -> dict[Outcome, int]:
         """Return how many questions had which outcome, MISSING included."""
-        rows = self._reader.execute(
+        rows = self._query(
             "SELECT outcome, count(*) FROM answers WHERE model = ? GROUP BY outcome",
             (self._id(model),),
         )
@@ -163,36 +173,36 @@ class JournalReader:
 
     def right(self, model: str) -> int:
         """Return how many answers of a model are right."""
-        row = self._reader.execute(
+        count: int = self._one(
             "SELECT count(*) FROM answers JOIN questions ON questions.id = answers.question "
             "WHERE model = ? AND letter = correct",
             (self._id(model),),
-        ).fetchone()
-        count: int = row[0]
+        )[0]
         return count
 
     def failures(self, model: str, limit: int) -> list[tuple[str, str]]:
         """Return the first failed questions of a model, with the reason."""
-        return self._reader.execute(
+        rows = self._query(
             "SELECT question_id, failure FROM answers JOIN questions ON questions.id = answers.question "
             "WHERE model = ? AND outcome = 'failed' ORDER BY questions.id LIMIT ?",
             (self._id(model), limit),
-        ).fetchall()
+        )
+        return [(question, failure) for question, failure in rows]
 
     def execution(self, model: str) -> dict[str, Any]:
         """Return what a model's answers cost: attempts by status, tokens, seconds and bytes."""
-        attempts = self._reader.execute(
-            "SELECT code, count(*) FROM attempts WHERE model = ? GROUP BY code ORDER BY code",
-            (self._id(model),),
-        ).fetchall()
-        sent, spent = self._reader.execute(
-            "SELECT total(request_bytes), total(seconds) FROM attempts WHERE model = ?", (self._id(model),)
-        ).fetchone()
-        used = self._reader.execute(
+        of_model = (self._id(model),)
+        attempts = self._query(
+            "SELECT code, count(*) FROM attempts WHERE model = ? GROUP BY code ORDER BY code", of_model
+        )
+        sent, spent = self._one(
+            "SELECT total(request_bytes), total(seconds) FROM attempts WHERE model = ?", of_model
+        )
+        used = self._one(
             "SELECT total(prompt_tokens), total(completion_tokens), total(cached_prompt_tokens), "
             "total(reasoning_tokens) FROM answers WHERE model = ?",
-            (self._id(model),),
-        ).fetchone()
+            of_model,
+        )
         return {
             "attempts": dict(attempts),
             "request_bytes": int(sent),
@@ -202,7 +212,7 @@ class JournalReader:
 
     def sessions(self) -> list[dict[str, Any]]:
         """Return the sessions that worked on this run, the first one first."""
-        rows = self._reader.execute(
+        rows = self._query(
             "SELECT started_at, command, versions, models, seconds, ending FROM sessions ORDER BY id"
         )
         return [

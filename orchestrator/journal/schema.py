@@ -51,6 +51,7 @@ CREATE TABLE IF NOT EXISTS answers (
     finish_reason TEXT NOT NULL,
     failure TEXT NOT NULL,
     option_scores TEXT,                -- JSON: [[letter, log probability or null], ...]
+    images TEXT,                       -- JSON: [[width, height, tokens], ...], as the model saw them
     prompt_tokens INTEGER NOT NULL,
     completion_tokens INTEGER NOT NULL,
     cached_prompt_tokens INTEGER NOT NULL,

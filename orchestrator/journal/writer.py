@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
-from orchestrator.errors import RunError
+from orchestrator.errors import JournalFullError, NotSetUpError
 from orchestrator.journal.reader import JournalReader, StoredModel
 from orchestrator.journal.schema import FILE_NAME, FORMAT, SCHEMA, explained
 from orchestrator.vocabulary import Answer, Attempt, Inspection
@@ -33,19 +33,20 @@ INSERT INTO models (name, identity, card, shots) VALUES (?, ?, ?, ?)
 ON CONFLICT (name) DO UPDATE SET card = excluded.card, shots = excluded.shots
 """
 
+# An unknown model or question is a NULL, which the table refuses: nothing is lost without a word.
 _KEEP = """
 INSERT INTO answers (model, question, outcome, letter, rule, text, reasoning, prompt, finish_reason, failure,
-                     option_scores, prompt_tokens, completion_tokens, cached_prompt_tokens, reasoning_tokens,
-                     queue_seconds, encode_seconds, generate_seconds, seconds)
-SELECT models.id, questions.id, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
-FROM models, questions WHERE models.name = ? AND questions.question_id = ?
+                     option_scores, images, prompt_tokens, completion_tokens, cached_prompt_tokens,
+                     reasoning_tokens, queue_seconds, encode_seconds, generate_seconds, seconds)
+VALUES ((SELECT id FROM models WHERE name = ?), (SELECT id FROM questions WHERE question_id = ?),
+        ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (model, question) DO NOTHING
 """
 
 _ATTEMPT = """
 INSERT INTO attempts (session, model, inspection_id, target, number, started_at, seconds, code, detail, asked,
                       answered, request_bytes)
-SELECT ?, models.id, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM models WHERE models.name = ?
+VALUES (?, (SELECT id FROM models WHERE name = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 _Statement = tuple[str, Sequence[object]]
@@ -65,19 +66,29 @@ class Journal(JournalReader):
         self.path = folder / FILE_NAME
         with explained(self.path):
             self._reader = self._connect("rwc")
+            with contextlib.suppress(NotSetUpError):  # a new file has no tables yet
+                self._check_format()
             self._reader.execute("PRAGMA journal_mode = WAL")
             self._reader.execute("PRAGMA synchronous = FULL")
             self._reader.executescript(SCHEMA)
-            self._check_format()
+            self._writer = self._connect("rw")
+            self._writer.execute("PRAGMA synchronous = FULL")
         self._session = 0
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write, name="journal", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Write what waits and close the file."""
+        """Write what waits and close the file, which then holds everything: it can be copied by itself."""
         self._queue.put(None)
         self._thread.join()
+        self._writer.close()
+        # Out of WAL, whose two side files a reader without the right to write could not make. While somebody
+        # reads the run this is refused, and the side files stay until the next session.
+        with contextlib.suppress(sqlite3.Error):
+            self._reader.execute("PRAGMA busy_timeout = 0")
+            self._reader.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._reader.execute("PRAGMA journal_mode = DELETE")
         super().close()
 
     # --------------------------------------------------------------------------------------- setting up
@@ -85,7 +96,7 @@ class Journal(JournalReader):
     def create(self, identity: Mapping[str, object], inspections: Iterable[Inspection], root: str) -> None:
         """Write what the run is and all its questions in one transaction: wholly or not at all.
 
-        `root` is where the images are; it may change without the run becoming another.
+        `root` is where the images are.
         """
         with explained(self.path), self._reader:
             self._reader.executemany(_QUESTION, (row for i in inspections for row in _question_rows(i)))
@@ -97,6 +108,11 @@ class Journal(JournalReader):
         values = (model.name, json.dumps(model.identity), json.dumps(model.card), model.shots)
         with explained(self.path), self._reader:
             self._reader.execute(_MODEL, values)
+
+    def set_root(self, root: str) -> None:
+        """Note where the images are now: a data set may be moved without the run becoming another."""
+        with explained(self.path), self._reader:
+            self._reader.execute("UPDATE meta SET value = ? WHERE name = 'root'", (json.dumps(root),))
 
     def begin_session(
         self, started_at: str, command: Sequence[str], versions: Mapping[str, str], models: Sequence[str]
@@ -133,7 +149,10 @@ class Journal(JournalReader):
         """
         reply = answer.reply
         scores = [[score.letter, score.log_probability] for score in reply.option_scores]
+        images = [dataclasses.astuple(image) for image in reply.images]
         values = (
+            model,
+            reply.question_id,
             answer.outcome.value,
             answer.letter,
             answer.rule,
@@ -142,19 +161,17 @@ class Journal(JournalReader):
             reply.prompt,
             reply.finish_reason,
             reply.failure,
-            json.dumps(scores) if scores else None,
+            json.dumps(scores, allow_nan=False) if scores else None,
+            json.dumps(images) if images else None,
             *dataclasses.astuple(reply.usage),
             *dataclasses.astuple(reply.timing),
             reply.seconds,
-            model,
-            reply.question_id,
         )
         await self._submit((_KEEP, values))
 
     async def attempted(self, attempt: Attempt) -> None:
         """Store an attempt; returns when it is on disk."""
-        model, *values = dataclasses.astuple(attempt)
-        await self._submit((_ATTEMPT, (self._session, *values, model)))
+        await self._submit((_ATTEMPT, (self._session, *dataclasses.astuple(attempt))))
 
     async def _submit(self, statement: _Statement) -> None:
         future: Future[None] = Future()
@@ -163,22 +180,25 @@ class Journal(JournalReader):
         await asyncio.shield(asyncio.wrap_future(future))
 
     def _write(self) -> None:
-        connection = self._connect("rw")
-        connection.execute("PRAGMA synchronous = FULL")
         for batch in self._batches():
-            error: Exception | None = None
-            try:
-                with explained(self.path), connection:
-                    for (sql, values), _ in batch:
-                        connection.execute(sql, values)
-            except (RunError, sqlite3.Error) as caught:
-                error = caught
+            self._commit(batch)
+
+    def _commit(self, batch: Sequence[_Waiting]) -> None:
+        """Write a batch in one transaction, or, if one of it cannot be written, each by itself."""
+        try:
+            with explained(self.path), self._writer:
+                for (sql, values), _ in batch:
+                    self._writer.execute(sql, values)
+        except Exception as error:  # whatever it is, somebody waits to hear of it
+            if len(batch) > 1 and not isinstance(error, JournalFullError):
+                for one in batch:
+                    self._commit([one])
+                return
             for _, future in batch:
-                if error is None:
-                    future.set_result(None)
-                else:
-                    future.set_exception(error)
-        connection.close()
+                future.set_exception(error)
+        else:
+            for _, future in batch:
+                future.set_result(None)
 
     def _batches(self) -> Iterator[list[_Waiting]]:
         """Yield all that waits, whenever something does, until the journal is closed."""

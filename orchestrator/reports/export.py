@@ -66,15 +66,17 @@ def _parquet(rows: Iterator[dict[str, Any]], path: Path) -> int:
 
 
 def _flat(row: dict[str, Any]) -> dict[str, Any]:
-    """Write the two maps of a row as JSON: a table has no place for them."""
-    maps = {name: json.dumps(row[name], ensure_ascii=False) for name in ("options", "option_scores")}
+    """Write the maps and lists of a row as JSON: a table has no place for them."""
+    maps = {
+        name: json.dumps(row[name], ensure_ascii=False) for name in ("options", "option_scores", "images")
+    }
     return row | maps
 
 
 _TEXTS = (
     "model question_id inspection_id key dataset product type question options original_letters correct "
     "outcome letter original_letter original_correct rule text reasoning prompt finish_reason failure "
-    "option_scores"
+    "option_scores images"
 )
 _COUNTS = "number rotation repeat prompt_tokens completion_tokens cached_prompt_tokens reasoning_tokens"
 _SECONDS = "queue_seconds encode_seconds generate_seconds seconds"

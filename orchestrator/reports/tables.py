@@ -41,12 +41,12 @@ def show_run(run: Run) -> None:
         failed = run.journal.counts(name)[Outcome.FAILED]
         missing = run.journal.counts(name)[Outcome.MISSING]
         if failed > _NAMED_FAILURES:
-            console.print(f"  ... and {failed - _NAMED_FAILURES:,} more failed ones: see its answers file.")
+            console.print(f"  ... and {failed - _NAMED_FAILURES:,} more: `orchestrator export` names all.")
         if missing:
             console.print(f"  {missing:,} were never asked: the same command asks them.")
         if failed:
             console.print("  --retry-failed asks the failed ones again.")
-    console.print(f"\nResults: {run.folder}", soft_wrap=True)
+    console.print(f"\nResults: {escape(str(run.folder))}", soft_wrap=True)
     files = [
         SUMMARY_FILE,
         *(f"{answers_stem(m)}.json and {answers_stem(m)}_accuracy.csv" for m in run.models),

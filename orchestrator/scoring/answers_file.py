@@ -15,6 +15,7 @@ from typing import Any, Final
 import ijson
 
 from orchestrator.atomic import replacing
+from orchestrator.dataset.entry import is_abnormal
 from orchestrator.errors import DataError, near_matches
 from orchestrator.formats import ScoringProtocol
 from orchestrator.scoring.letters import read_letter
@@ -117,7 +118,7 @@ def _record(entry: dict[str, Any], where: str, index: int, protocol: ScoringProt
         key=image,
         dataset=image.split("/")[0],
         product=image.split("/")[1],
-        abnormal="good" not in image,
+        abnormal=is_abnormal(image),
         index=index,
         type=_type(entry["question_type"], where),
         rotation=0,

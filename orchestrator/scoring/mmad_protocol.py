@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from orchestrator.scoring.cells import COLUMNS, Column
@@ -32,17 +32,26 @@ def counts(record: Record) -> bool:
 
 
 def accuracy_csv(records: Iterable[Record]) -> str:
-    """Return the table of one model in the published layout.
-
-    Rows are the data sets (MMAD's four in its order, then others by name), then "Average"; the index has an
-    empty header. Percent, with all digits.
-    """
+    """Return the table of one model, scored MMAD's way, in the published layout."""
     table = tally(record for record in records if counts(record))
+    if not table.images:
+        return table_csv({})
+    parts, values = point_figures(table, empty_counts_zero=True)
+    names = [*parts.dataset_names, Column.AVERAGE]
+    return table_csv(
+        {name: dict(zip(COLUMNS, row, strict=True)) for name, row in zip(names, values, strict=False)}
+    )
+
+
+def table_csv(rows: Mapping[str, Mapping[Column, float]]) -> str:
+    """Return figures in the layout of MMAD's published tables.
+
+    Rows are data sets (MMAD's four in its order, then others by name), then "Average"; the index has an empty
+    header. Percent, with all digits; a figure that does not exist is empty.
+    """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["", *CSV_COLUMNS])
-    if table.images:
-        parts, values = point_figures(table, empty_counts_zero=True)
-        for name, row in zip([*parts.dataset_names, Column.AVERAGE], values, strict=False):
-            writer.writerow([name, *(repr(float(value)) for value in row[: len(CSV_COLUMNS)])])
+    for name, row in rows.items():
+        writer.writerow([name, *(repr(float(row[c])) if c in row else "" for c in CSV_COLUMNS)])
     return out.getvalue()

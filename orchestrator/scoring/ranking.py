@@ -47,9 +47,9 @@ def average_precision(scores: Array, positive: Array, weights: Array) -> Array:
 def calibration_error(confidence: Array, right: Array, weights: Array, bins: int = BINS) -> Array:
     """Return the expected calibration error with bins of equal mass, as fractions.
 
-    Sum over bins of |weight x (right - confidence)| / whole weight. Samples of equal confidence stay in one bin,
-    where the middle of their weight lies: cut by the order in which they happen to come, a
-    model that is always equally sure would be called badly calibrated by chance.
+    Sum over bins of |weight x (right - confidence)| / whole weight. Samples of equal confidence stay
+    together, where the middle of their weight lies: cut by the order in which they happen to come, a model
+    that is always equally sure would be called badly calibrated by chance.
 
     Args:
         confidence: (n,)

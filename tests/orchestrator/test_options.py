@@ -34,6 +34,15 @@ def test_an_unknown_type_and_an_unknown_setting_get_their_near_matches():
     assert "'domain-knowledge'" in refuse(domain_knowlege=True)
 
 
+def test_a_list_of_types_that_is_none_is_refused():
+    assert "--type" in refuse(type=5)
+
+
+def test_a_setting_without_a_value_is_not_given(tmp_path):
+    (tmp_path / "c.yaml").write_text("type:\nshots: 2\n")
+    assert read_settings(tmp_path / "c.yaml") == {"shots": 2}
+
+
 def test_types_are_taken_in_any_case():
     assert parse({"type": "anomaly detection"}, "").type == ("Anomaly Detection",)
 

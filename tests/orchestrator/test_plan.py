@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from orchestrator.errors import DataError
 from orchestrator.options import Protocol
-from orchestrator.plan import build_plan, effective_shots, fingerprint, fit, identity, inspections
+from orchestrator.plan import build_plan, completed, effective_shots, fingerprint, fit, identity, inspections
 from orchestrator.vocabulary import ImageRole
 
 protocols = st.builds(
@@ -173,3 +173,11 @@ def test_the_identity_names_the_data_and_every_setting_that_decides_what_is_aske
     for change in ({"shots": 2}, {"seed": 1}, {"history": True}, {"instruction": "Look."}, {"limit": 3}):
         assert identity(build_plan(dataset, Protocol(**change))) != base
     assert identity(build_plan(dataclasses.replace(dataset, digest="1" * 64), Protocol())) != base
+
+
+def test_a_setting_that_came_after_a_run_was_made_does_not_make_it_another(dataset):
+    current = identity(build_plan(dataset, Protocol()))
+    older = {**current, "protocol": {k: v for k, v in current["protocol"].items() if k != "cot"}}
+    assert completed(older) == current
+    newer = {**current, "protocol": {**current["protocol"], "mirror": True}}
+    assert completed(newer) != current

@@ -1,6 +1,7 @@
 """`orchestrator run`, from settings to results, on a small drawn data set and real services."""
 
 import asyncio
+import contextlib
 import csv
 import json
 import shutil
@@ -13,6 +14,8 @@ import yaml
 
 from orchestrator import Protocol, RunOptions, build_plan, open_run, prepare, read_dataset, run
 from orchestrator.errors import UserError
+from orchestrator.journal.writer import Journal
+from orchestrator.plan import identity, inspections
 from orchestrator.runfolder import locked
 
 
@@ -111,6 +114,37 @@ def test_another_revision_of_a_model_is_refused_by_name(cli, drawn, serve_foreve
         )
         assert result.code == code, result.err
     assert "revision: '1' there, '2' now" in result.err
+
+
+def test_a_finished_run_can_be_shared_by_its_journal_alone(ask, cli, tmp_path):
+    ask("--limit", 3)
+    assert not list((tmp_path / "run").glob("*-wal"))
+    (tmp_path / "shared").mkdir()
+    shutil.copy(tmp_path / "run" / "journal.sqlite", tmp_path / "shared")
+    result = cli("score", tmp_path / "shared", "--json")
+    assert json.loads(result.out)["chance"] == summary(tmp_path / "run")["scores"]["models"]["chance"]
+
+
+def test_data_may_move_between_sessions(ask, own_data, tmp_path):
+    ask("--limit", 3, data=own_data)
+    own_data.rename(tmp_path / "moved")
+    assert ask("--limit", 3, data=tmp_path / "moved").code == 0
+    assert summary(tmp_path / "run")["execution"]["data"] == str(tmp_path / "moved")
+
+
+def test_a_folder_whose_name_looks_like_markup_is_named_as_it_is(ask, tmp_path):
+    result = ask("--limit", 2, out=tmp_path / "[red]run[/a]")
+    assert result.code == 0, result.err
+    assert "[red]run[/a]" in result.out
+
+
+def test_a_run_of_which_no_model_was_asked_is_named(ask, cli, tmp_path, dataset):
+    plan = build_plan(dataset, Protocol())
+    with contextlib.closing(Journal(tmp_path)) as journal:
+        journal.create(identity(plan), inspections(plan), "/")
+    result = cli("score", tmp_path)
+    assert result.code == 2
+    assert "no model has been asked yet" in result.err
 
 
 def test_a_model_can_join_a_run(ask, chance, tmp_path):

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -123,6 +124,56 @@ async def test_an_answer_is_kept_even_if_whoever_received_it_is_cancelled(journa
         await task
     await journal.attempted(attempt())  # the writer has passed the answer by now
     assert journal.counts("m")[Outcome.ANSWERED] == 1
+
+
+async def test_an_answer_that_cannot_be_written_sinks_no_other_and_its_keeper_hears_of_it(journal, plan):
+    asked = [q.question_id for i in inspections(plan) for q in i.questions][:4]
+    replies = [answer(asked[0]), answer(asked[1], letter=None, failure="\ud800"), answer(asked[2])]
+    ends = await asyncio.gather(*(journal.keep("m", reply) for reply in replies), return_exceptions=True)
+    assert [type(end) for end in ends] == [type(None), UnicodeEncodeError, type(None)]
+    await journal.keep("m", answer(asked[3]))
+    assert {row["question_id"] for row in journal.answers("m")} == {asked[0], asked[2], asked[3]}
+
+
+async def test_an_answer_to_an_unknown_question_is_not_lost_without_a_word(journal, plan):
+    with pytest.raises(sqlite3.IntegrityError):
+        await journal.keep("m", answer("nobody asked#0"))
+    with pytest.raises(sqlite3.IntegrityError):
+        await journal.keep("stranger", answer(next(inspections(plan)).questions[0].question_id))
+
+
+async def test_a_closed_journal_is_one_whole_file(tmp_path, plan):
+    (tmp_path / "run").mkdir()
+    with contextlib.closing(Journal(tmp_path / "run")) as journal:
+        journal.create(identity(plan), inspections(plan), "/")
+        journal.add_model(StoredModel("m", {}, {}, 1))
+        await journal.keep("m", answer(next(inspections(plan)).questions[0].question_id))
+    assert [p.name for p in (tmp_path / "run").iterdir()] == [FILE_NAME]
+    (tmp_path / "copy").mkdir()
+    shutil.copy(tmp_path / "run" / FILE_NAME, tmp_path / "copy")
+    with contextlib.closing(JournalReader(tmp_path / "copy")) as reader:
+        assert reader.counts("m")[Outcome.ANSWERED] == 1
+    with contextlib.closing(Journal(tmp_path / "run")) as journal:  # and it can be gone on with
+        assert journal.counts("m")[Outcome.ANSWERED] == 1
+
+
+async def test_a_damaged_journal_is_said_wherever_the_damage_shows(tmp_path, plan):
+    (tmp_path / "run").mkdir()
+    with contextlib.closing(Journal(tmp_path / "run")) as journal:
+        journal.create(identity(plan), inspections(plan), "/")
+        journal.add_model(StoredModel("m", {}, {}, 1))
+    path = tmp_path / "run" / FILE_NAME
+    content = bytearray(path.read_bytes())
+    for page in range(2 * 4096, len(content), 4096):
+        content[page : page + 200] = b"\xff" * 200
+    path.write_bytes(content)
+
+    def read():
+        with contextlib.closing(JournalReader(tmp_path / "run")) as reader:
+            list(reader.records("m"))
+
+    with pytest.raises(RunError, match="not a readable journal"):
+        read()
 
 
 def test_what_keep_has_returned_for_survives_a_kill(tmp_path, plan, journal):
