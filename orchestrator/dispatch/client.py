@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator
+from typing import TypeVar
 
 import grpc
+from google.protobuf.message import DecodeError, Message
 
 from orchestrator.dispatch import wire
-from orchestrator.dispatch.faults import call_error
+from orchestrator.dispatch.faults import CallError, Verdict, call_error
 from orchestrator.dispatch.pace import Pace
 from orchestrator.dispatch.stubs import answer_pb2
 from orchestrator.vocabulary import ModelCard
 
+_PACKAGE = answer_pb2.DESCRIPTOR.package
 CONTRACT = answer_pb2.DESCRIPTOR.services_by_name["AnswerService"].full_name
 _HERE = re.compile(r"(dns:///)?(localhost|127\.[\d.]+|\[::1\])(:\d+)?|unix:.*")
 
@@ -29,18 +32,12 @@ class Client:
     def __init__(self, target: str, pace: Pace) -> None:
         self.target = target
         self.channel = grpc.aio.insecure_channel(target, options=_options(target, pace))
-        self._get_model: grpc.aio.UnaryUnaryMultiCallable[
-            answer_pb2.GetModelRequest, answer_pb2.GetModelResponse
-        ] = self.channel.unary_unary(
-            f"/{CONTRACT}/GetModel",
-            request_serializer=answer_pb2.GetModelRequest.SerializeToString,
-            response_deserializer=answer_pb2.GetModelResponse.FromString,
+        # Both in bytes: gRPC would print a traceback for a response that does not parse, and return None.
+        self._get_model: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self.channel.unary_unary(
+            f"/{CONTRACT}/GetModel"
         )
-        self._answer: grpc.aio.UnaryStreamMultiCallable[bytes, answer_pb2.AnswerResponse] = (
-            self.channel.unary_stream(
-                f"/{CONTRACT}/Answer",
-                response_deserializer=answer_pb2.AnswerResponse.FromString,
-            )
+        self._answer: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = self.channel.unary_stream(
+            f"/{CONTRACT}/Answer"
         )
 
     def connected(self) -> bool:
@@ -51,13 +48,14 @@ class Client:
         """Ask who is there.
 
         Raises:
-            CallError: there was no answer.
+            CallError: there was no answer, or none that can be read.
         """
+        request = answer_pb2.GetModelRequest().SerializeToString()
         try:
-            response = await self._get_model(answer_pb2.GetModelRequest(), timeout=timeout_seconds)
+            response = await self._get_model(request, timeout=timeout_seconds)
         except grpc.aio.AioRpcError as error:
             raise call_error(error) from None
-        return wire.model_card(response)
+        return wire.model_card(_parsed(answer_pb2.GetModelResponse(), response))
 
     async def answer(
         self, request: bytes, timeout_seconds: float
@@ -67,12 +65,12 @@ class Client:
         Close the iterator to cancel the call.
 
         Raises:
-            CallError: the call did not end with OK.
+            CallError: the call did not end with OK, or a response cannot be read.
         """
         call = self._answer(request, timeout=timeout_seconds)
         try:
             async for response in call:
-                yield response
+                yield _parsed(answer_pb2.AnswerResponse(), response)
         except grpc.aio.AioRpcError as error:
             raise call_error(error) from None
         finally:
@@ -81,6 +79,18 @@ class Client:
     async def close(self) -> None:
         """Close the connection, and cancel what is under way."""
         await self.channel.close()
+
+
+MessageT = TypeVar("MessageT", bound=Message)
+
+
+def _parsed(message: MessageT, content: bytes) -> MessageT:
+    try:
+        message.ParseFromString(content)
+    except DecodeError:
+        detail = f"the service sent what cannot be read: does it speak {_PACKAGE}?"
+        raise CallError(Verdict.BROKEN, "INTERNAL", detail) from None
+    return message
 
 
 def _options(target: str, pace: Pace) -> list[tuple[str, int | str]]:

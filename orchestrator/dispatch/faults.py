@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2  # type: ignore[import-untyped]
 
 _RESET = "Received RST_STREAM"
+_LONGEST_WAIT_SECONDS = 3600.0
 
 
 class Verdict(enum.Enum):
@@ -64,7 +65,7 @@ class CallError(Exception):
         self.code = code
         self.detail = detail
         self.wait_seconds = wait_seconds
-        """How long the service asks to be left alone."""
+        """How long the service asks to be left alone, from 0 to an hour."""
         self.violations = violations
         """(field, description) of each part of the request that is wrong, as the service names them."""
 
@@ -74,13 +75,7 @@ def call_error(error: grpc.aio.AioRpcError) -> CallError:
     code = error.code()
     detail = one_line(error.details() or "")
     details = list(_details(error))
-    wait_seconds = next(
-        (
-            info.retry_delay.ToTimedelta().total_seconds()
-            for info in _of(error_details_pb2.RetryInfo, details)
-        ),
-        None,
-    )
+    wait_seconds = next((_wait_seconds(info) for info in _of(error_details_pb2.RetryInfo, details)), None)
     verdict = _VERDICTS.get(code, Verdict.BROKEN)
     if detail.startswith(_RESET):
         verdict = Verdict.AGAIN
@@ -94,6 +89,12 @@ def call_error(error: grpc.aio.AioRpcError) -> CallError:
         for violation in request.field_violations
     )
     return CallError(verdict, code.name, detail, wait_seconds, violations)
+
+
+def _wait_seconds(info: error_details_pb2.RetryInfo) -> float:
+    """Return the delay by its fields, within an hour: nothing bounds what a service writes into them."""
+    seconds = info.retry_delay.seconds + info.retry_delay.nanos / 1e9
+    return float(min(max(seconds, 0.0), _LONGEST_WAIT_SECONDS))
 
 
 def one_line(text: str) -> str:

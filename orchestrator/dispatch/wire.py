@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from orchestrator.dispatch import Prompting
@@ -130,9 +131,9 @@ def model_card(message: pb.GetModelResponse) -> ModelCard:
 def reply(message: pb.AnswerResponse, seconds: float) -> Reply:
     """Return what came back for one question, `seconds` after it was sent."""
     timing = Timing(
-        queue_seconds=message.timing.queue_seconds,
-        encode_seconds=message.timing.encode_seconds,
-        generate_seconds=message.timing.generate_seconds,
+        queue_seconds=_finite(message.timing.queue_seconds) or 0.0,
+        encode_seconds=_finite(message.timing.encode_seconds) or 0.0,
+        generate_seconds=_finite(message.timing.generate_seconds) or 0.0,
     )
     if not message.HasField("answered"):
         return Reply(message.question_id, failure=_failure(message), timing=timing, seconds=seconds)
@@ -144,7 +145,9 @@ def reply(message: pb.AnswerResponse, seconds: float) -> Reply:
         prompt=answered.prompt,
         finish_reason=_FINISHES.get(answered.finish_reason, ""),
         option_scores=tuple(
-            OptionScore(score.letter, score.log_probability if score.HasField("log_probability") else None)
+            OptionScore(
+                score.letter, _finite(score.log_probability) if score.HasField("log_probability") else None
+            )
             for score in answered.option_scores
         ),
         usage=Usage(
@@ -156,6 +159,11 @@ def reply(message: pb.AnswerResponse, seconds: float) -> Reply:
         timing=timing,
         seconds=seconds,
     )
+
+
+def _finite(number: float) -> float | None:
+    """Return the number, or None for what no journal can hold: a masked letter's score is minus infinity."""
+    return number if math.isfinite(number) else None
 
 
 def _failure(message: pb.AnswerResponse) -> str:

@@ -14,7 +14,7 @@ import grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from orchestrator.dispatch.client import CONTRACT, Client
-from orchestrator.dispatch.faults import CallError
+from orchestrator.dispatch.faults import CallError, Verdict
 
 _LOOK_SECONDS = 2.0
 
@@ -25,7 +25,7 @@ async def explain(client: Client, error: CallError, tried_seconds: float) -> str
     if error.code == "UNIMPLEMENTED":
         return await _other_contract(client)
     if error.code not in ("UNAVAILABLE", "DEADLINE_EXCEEDED"):
-        return f"it refuses to say who it is: {error}"
+        return f"it {'cannot' if error.verdict is Verdict.BROKEN else 'refuses to'} say who it is: {error}"
     if nothing := await asyncio.to_thread(_nothing_listens, client.target):
         return f"{nothing}; {tried}. Is the service running, and is this its address?"
     if error.code == "DEADLINE_EXCEEDED":

@@ -17,8 +17,8 @@ from google.rpc import status_pb2
 from grpc_status import rpc_status
 
 from mmad.answer.v1 import answer_pb2 as pb
-from mmad.answer.v1 import answer_pb2_grpc
 from orchestrator.dispatch import ConnectedModel, Effort, Ending, Prompting, wire
+from orchestrator.dispatch.client import CONTRACT
 from orchestrator.dispatch.fanout import fan_out
 from orchestrator.dispatch.pace import Pace
 from orchestrator.vocabulary import (
@@ -114,6 +114,30 @@ class Steps:
         return step
 
     @staticmethod
+    def garble(after: int = 0) -> Step:
+        """Answer `after` questions, then send bytes that are no message of the contract."""
+
+        async def step(service: ScriptedService, request: pb.AnswerRequest, context: Any) -> Any:
+            for question in request.questions[:after]:
+                yield answered(question)
+            yield b"\xff\xff\xff"
+
+        return step
+
+    @staticmethod
+    def mismeasure(number: float) -> Step:
+        """Answer everything, with this number wherever the contract has one."""
+
+        async def step(service: ScriptedService, request: pb.AnswerRequest, context: Any) -> Any:
+            for question in request.questions:
+                response = answered(question)
+                response.answered.option_scores.add(letter="A", log_probability=number)
+                response.timing.queue_seconds = response.timing.generate_seconds = number
+                yield response
+
+        return step
+
+    @staticmethod
     def hang(after: int = 0) -> Step:
         async def step(service: ScriptedService, request: pb.AnswerRequest, context: Any) -> Any:
             for question in request.questions[:after]:
@@ -136,7 +160,7 @@ class Steps:
         return step
 
 
-class ScriptedService(answer_pb2_grpc.AnswerServiceServicer):
+class ScriptedService:
     """A grpc.aio service. Each call takes the next step of `script`; after those, `otherwise`."""
 
     def __init__(self, name: str) -> None:
@@ -150,6 +174,7 @@ class ScriptedService(answer_pb2_grpc.AnswerServiceServicer):
         self.script: list[Step] = []
         self.otherwise: Step = Steps.answer()
         self.requests: list[pb.AnswerRequest] = []
+        self.garbled_card: bytes | None = None
         self.probes = 0
         self.in_flight = 0
         self.most_in_flight = 0
@@ -170,7 +195,7 @@ class ScriptedService(answer_pb2_grpc.AnswerServiceServicer):
                 ("grpc.keepalive_permit_without_calls", 1),
             ]
         )
-        answer_pb2_grpc.add_AnswerServiceServicer_to_server(self, self._server)
+        self._server.add_generic_rpc_handlers([_handler(self)])
         self.port = self._server.add_insecure_port(self.target)
         await self._server.start()
 
@@ -185,9 +210,11 @@ class ScriptedService(answer_pb2_grpc.AnswerServiceServicer):
             server, self._server = self._server, None
             await server.stop(None)
 
-    async def GetModel(self, request: pb.GetModelRequest, context: Any) -> pb.GetModelResponse:  # noqa: N802
+    async def GetModel(  # noqa: N802
+        self, request: pb.GetModelRequest, context: Any
+    ) -> pb.GetModelResponse | bytes:
         self.probes += 1
-        return self.card
+        return self.card if self.garbled_card is None else self.garbled_card
 
     async def Answer(  # noqa: N802
         self, request: pb.AnswerRequest, context: Any
@@ -201,6 +228,25 @@ class ScriptedService(answer_pb2_grpc.AnswerServiceServicer):
                 yield response
         finally:
             self.in_flight -= 1
+
+
+def _handler(service: ScriptedService) -> grpc.GenericRpcHandler:
+    """Serve the contract as generated code does, but let bytes through that are no message."""
+
+    def serialised(message: Any) -> bytes:
+        return message if isinstance(message, bytes) else message.SerializeToString()
+
+    return grpc.method_handlers_generic_handler(
+        CONTRACT,
+        {
+            "GetModel": grpc.unary_unary_rpc_method_handler(
+                service.GetModel, pb.GetModelRequest.FromString, serialised
+            ),
+            "Answer": grpc.unary_stream_rpc_method_handler(
+                service.Answer, pb.AnswerRequest.FromString, serialised
+            ),
+        },
+    )
 
 
 class Memory:

@@ -1,10 +1,13 @@
 """Whatever faults come in whatever order, the promises hold."""
 
 import dataclasses
+import math
 import random
 
 import grpc
 import pytest
+from google.protobuf import duration_pb2
+from google.rpc import error_details_pb2
 
 from mmad.answer.v1 import answer_pb2 as pb
 
@@ -18,6 +21,7 @@ TRANSIENT = [
 
 def random_step(steps, rng):
     after = rng.randrange(4)
+    endless = error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=2**62))
     stranger = pb.AnswerResponse(question_id="stranger", answered=pb.Answered(text="B"))
     return rng.choice(
         [
@@ -27,6 +31,9 @@ def random_step(steps, rng):
             steps.refuse(grpc.StatusCode.INVALID_ARGUMENT, after=after),
             steps.leave_out(rng.randrange(3)),
             steps.send(stranger, stranger),
+            steps.garble(after),
+            steps.mismeasure(rng.choice([math.nan, math.inf, -math.inf])),
+            steps.refuse(grpc.StatusCode.INTERNAL, "oops", endless, after=after),
         ]
     )
 
@@ -48,6 +55,9 @@ async def test_each_question_gets_exactly_one_reply_and_no_answer_is_asked_for_t
     answered = sum(bool(reply.text) for reply in house.memory.replies.values())
     assert sum(attempt.answered for attempt in house.memory.attempts) == answered
     assert len(house.memory.attempts) == sum(len(service.requests) for service in services)
+    for reply in house.memory.replies.values():
+        assert all(math.isfinite(seconds) for seconds in dataclasses.astuple(reply.timing))
+        assert all(score.log_probability is None for score in reply.option_scores)
     seen = set()
     for attempt in house.memory.attempts:
         assert (attempt.inspection_id, attempt.number) not in seen

@@ -2,6 +2,8 @@
 
 import grpc
 import pytest
+from google.protobuf import duration_pb2
+from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from orchestrator.dispatch.faults import Verdict, call_error, one_line
@@ -31,6 +33,18 @@ def test_malformed_details_are_as_good_as_none(garbage):
     )
     assert told.verdict is Verdict.REFUSED
     assert told.violations == ()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "waits"), [(2**62, 3600), (-(2**62), 0), (5, 5), (-1, 0), (315_576_000_001, 3600)]
+)
+def test_the_wait_that_a_service_asks_for_is_within_an_hour_whatever_it_says(seconds, waits):
+    info = error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=seconds))
+    status = status_pb2.Status(code=grpc.StatusCode.RESOURCE_EXHAUSTED.value[0], message="full")
+    status.details.add().Pack(info)
+    trailing = (rpc_status.GRPC_DETAILS_METADATA_KEY, status.SerializeToString())
+    told = call_error(error(grpc.StatusCode.RESOURCE_EXHAUSTED, "full", trailing))
+    assert (told.verdict, told.wait_seconds) == (Verdict.LATER, waits)
 
 
 def test_a_line_is_short_and_cannot_command_a_terminal():

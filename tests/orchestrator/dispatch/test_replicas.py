@@ -154,6 +154,16 @@ async def test_a_replica_that_is_loading_is_waited_for_longer_than_one_that_is_s
     assert ending.reason == ""
 
 
+async def test_a_replica_whose_card_cannot_be_read_gets_no_inspections(house):
+    garbled, well = await house.service(), await house.service()
+    model = house.model(garbled, well)
+    garbled.garbled_card = b"\xff\xff\xff"
+    (ending,) = await house.run(house.inspections(6), model)
+    assert ending.reason == ""
+    assert garbled.requests == []
+    assert any("cannot be read: does it speak mmad.answer.v1?" in text for _, text in house.memory.states)
+
+
 async def test_a_draining_replica_gets_no_inspections(house):
     draining, well = await house.service(), await house.service()
     model = house.model(draining, well)

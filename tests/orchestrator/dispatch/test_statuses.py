@@ -176,6 +176,19 @@ async def test_a_bug_of_the_service_fails_its_inspection_and_the_next_is_asked(h
     assert len(house.memory.replies) == 36
 
 
+async def test_bytes_that_cannot_be_read_fail_their_inspection_and_no_other(house, steps, caplog):
+    service, other = await house.service(), await house.service("other")
+    service.script = [steps.garble(after=1)]
+    endings = await house.run(house.inspections(3), house.model(service), house.model(other), concurrency=1)
+    assert [ending.reason for ending in endings] == ["", ""]
+    assert set(failures(house).values()) == {
+        "the service failed: INTERNAL: the service sent what cannot be read: does it speak mmad.answer.v1?"
+    }
+    assert len(failures(house)) == 2
+    assert len(house.memory.replies) == 18
+    assert caplog.records == []  # no traceback
+
+
 async def test_ten_broken_inspections_in_a_row_stop_the_model(house, steps):
     service = await house.service()
     service.otherwise = steps.refuse(Code.INTERNAL, "oops")

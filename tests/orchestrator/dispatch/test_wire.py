@@ -1,13 +1,14 @@
 """The contract's messages and the vocabulary, each from the other."""
 
 import dataclasses
+import math
 
 import pytest
 
 from mmad.answer.v1 import answer_pb2 as pb
 from orchestrator.dispatch import Prompting, wire
 from orchestrator.options import ChainOfThought
-from orchestrator.vocabulary import ImageReference, ImageRole, OptionScore, Usage
+from orchestrator.vocabulary import ImageReference, ImageRole, OptionScore, Timing, Usage
 
 
 def request(house, prompting=None, **changes):
@@ -97,6 +98,18 @@ def test_a_reply_carries_all_that_came_back():
         2,
         3,
     )
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_numbers_that_no_journal_can_hold_are_left_out(number):
+    message = pb.AnswerResponse(
+        question_id="q",
+        answered=pb.Answered(text="B", option_scores=[pb.OptionScore(letter="A", log_probability=number)]),
+        timing=pb.Timing(queue_seconds=number, encode_seconds=number, generate_seconds=number),
+    )
+    reply = wire.reply(message, 1)
+    assert reply.option_scores == (OptionScore("A", None),)
+    assert reply.timing == Timing(0, 0, 0)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from grpc_reflection.v1alpha import reflection
 
 from mmad.answer.v1 import answer_pb2 as pb
 from mmad.answer.v1 import answer_pb2_grpc
+from orchestrator.dispatch.client import CONTRACT
 from orchestrator.vocabulary import Endpoint
 
 
@@ -54,6 +55,22 @@ async def servers() -> AsyncIterator[Callable[..., Any]]:
             return target if target.startswith("unix") else f"127.0.0.1:{port}"
 
         yield start
+
+
+@pytest.fixture
+async def garbler() -> AsyncIterator[str]:
+    """The address of a service whose card is no message of the contract."""
+
+    async def get_model(request: bytes, context: Any) -> bytes:
+        return b"\xff\xff\xff"
+
+    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    methods = {"GetModel": grpc.unary_unary_rpc_method_handler(get_model)}
+    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(CONTRACT, methods)])
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    yield f"127.0.0.1:{port}"
+    await server.stop(None)
 
 
 @pytest.fixture

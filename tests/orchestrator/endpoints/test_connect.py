@@ -119,6 +119,12 @@ async def test_a_service_that_wants_a_token_is_told_as_such(servers, speaker, en
     assert "it refuses to say who it is: UNAUTHENTICATED: no token" in text
 
 
+async def test_a_service_whose_card_cannot_be_read_is_told_as_such(garbler, endpoint):
+    text = await problem(endpoint(garbler))
+    assert "it cannot say who it is" in text
+    assert "sent what cannot be read: does it speak mmad.answer.v1?" in text
+
+
 async def test_one_name_for_two_models_is_refused_with_both_addresses_and_what_differs(
     servers, speaker, endpoint
 ):
