@@ -221,6 +221,23 @@ class LoadError(Exception):
     """The model cannot be loaded. Its message is one line for the person at the terminal."""
 
 
+class PassingFaultError(Exception):
+    """The model cannot answer now, and may soon: its provider is out of order or limits the rate.
+
+    With `retry_seconds` callers wait that long (at most a day); without, they try another replica, and this
+    one later.
+    """
+
+    def __init__(self, message: str, retry_seconds: float | None = None) -> None:
+        super().__init__(message)
+        # A provider may say anything, "inf" and "nan" included.
+        self.retry_seconds = None if retry_seconds is None else min(max(0.0, retry_seconds), 86_400.0)
+
+
+class BudgetSpentError(Exception):
+    """The money or the quota for this model is used up: callers stop asking it."""
+
+
 @dataclasses.dataclass(frozen=True)
 class NoOptions:
     """The options of a model that has none."""
@@ -265,8 +282,18 @@ class Model(abc.ABC, Generic[OptionsT]):
         """Answer every question of every inspection of the batch.
 
         Yields each reply as soon as it is known, in any order (with `conversation_history`, in the order of
-        the questions). A question left out, or an exception, becomes a Failure of the questions that have no
-        reply yet; replies for an inspection whose `stopped` is set are dropped.
+        the questions). A question left out becomes a Failure; replies for an inspection whose `stopped` is
+        set are dropped.
+
+        Any exception but those below is a fault of this batch. If it holds several inspections, those with
+        unanswered questions come again, each in a batch of its own: with these questions only and, with
+        `conversation_history`, the turns answered by then. An exception on a single inspection becomes a
+        Failure of its unanswered questions.
+
+        Raises:
+            PassingFaultError, BudgetSpentError: the model cannot answer at all for now. The calls of the
+                batch's inspections that still have unanswered questions end with that status, replies already
+                given stay, and callers do as the error says.
         """
 
     def close(self) -> None:

@@ -22,10 +22,11 @@ from typing import Any
 from mmad.answer.v1 import answer_pb2 as pb
 from mmad_answer import convert, images
 from mmad_answer.admission import Admission
-from mmad_answer.answering import answer_batch
+from mmad_answer.answering import WholeCallFault, answer_batch
 from mmad_answer.batching import Batcher
 from mmad_answer.model import Image, Inspection, Model, Reply
 from mmad_answer.preparation import PixelCache, prepare
+from mmad_answer.refusal import RefusalError, by_model
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -35,7 +36,9 @@ class _Job:
     inspection: Inspection
     arrived: float
     decode_seconds: float
-    replies: asyncio.Queue[pb.AnswerResponse | None] = dataclasses.field(default_factory=asyncio.Queue)
+    replies: asyncio.Queue[pb.AnswerResponse | RefusalError | None] = dataclasses.field(
+        default_factory=asyncio.Queue
+    )
     """None after the last one."""
 
 
@@ -64,7 +67,7 @@ class Pipeline:
         """Answer a checked request; each response comes as soon as it is known.
 
         Raises:
-            RefusalError: the images are broken, or the queue is full.
+            RefusalError: the images are broken, the queue is full, or the model refuses.
         """
         headers = images.inspect([image.content for image in request.images])
         arrived = time.monotonic()
@@ -81,6 +84,8 @@ class Pipeline:
                 ticket = self._batcher.put(job)
                 try:
                     while (response := await job.replies.get()) is not None:
+                        if isinstance(response, RefusalError):
+                            raise response
                         yield response
                 finally:
                     if not self._batcher.withdraw(ticket):
@@ -120,8 +125,13 @@ class Pipeline:
             response = convert.response(reply, began - job.arrived, job.decode_seconds)
             loop.call_soon_threadsafe(job.replies.put_nowait, response)
 
+        def refuse(inspection: Inspection, fault: WholeCallFault) -> None:
+            loop.call_soon_threadsafe(jobs[inspection].replies.put_nowait, by_model(fault))
+
         try:
-            await loop.run_in_executor(self.model_threads, answer_batch, self._model, tuple(jobs), deliver)
+            await loop.run_in_executor(
+                self.model_threads, answer_batch, self._model, tuple(jobs), deliver, refuse
+            )
             self.admission.record(time.monotonic() - began)
         finally:
             for job in batch:

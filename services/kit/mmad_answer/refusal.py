@@ -7,11 +7,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Final
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2, message
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 from grpc_status import rpc_status
+
+from mmad.answer.v1 import answer_pb2 as pb
+from mmad_answer.model import BudgetSpentError, PassingFaultError
+
+_DOMAIN: Final = pb.DESCRIPTOR.package
+_LONGEST_TEXT: Final = 300
+"""Characters of a status message. It travels in the trailers, twice, where 8 KiB are safe."""
 
 
 class RefusalError(Exception):
@@ -60,10 +68,25 @@ def unavailable(reason: str) -> RefusalError:
 
 def full(retry_seconds: float) -> RefusalError:
     """RESOURCE_EXHAUSTED with RetryInfo: the queue is full, wait that long."""
+    return _later(f"the queue is full: ask again in {retry_seconds:.1f} s", retry_seconds)
+
+
+def by_model(fault: PassingFaultError | BudgetSpentError) -> RefusalError:
+    """What the model itself raised: UNAVAILABLE, RESOURCE_EXHAUSTED or FAILED_PRECONDITION."""
+    text = " ".join(str(fault).split())[:_LONGEST_TEXT]  # a provider may send a whole page
+    if isinstance(fault, BudgetSpentError):
+        info = error_details_pb2.ErrorInfo(reason="BUDGET_SPENT", domain=_DOMAIN)
+        return RefusalError(grpc.StatusCode.FAILED_PRECONDITION, text, info)
+    if fault.retry_seconds is None:
+        return unavailable(text)
+    return _later(text, fault.retry_seconds)
+
+
+def _later(text: str, retry_seconds: float) -> RefusalError:
     fraction, seconds = math.modf(retry_seconds)
     delay = duration_pb2.Duration(seconds=int(seconds), nanos=int(fraction * 1e9))
     return RefusalError(
         grpc.StatusCode.RESOURCE_EXHAUSTED,
-        f"the queue is full: ask again in {retry_seconds:.1f} s",
+        text,
         error_details_pb2.RetryInfo(retry_delay=delay),
     )

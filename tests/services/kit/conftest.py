@@ -108,7 +108,11 @@ class Served:
         details = {}
         if status := rpc_status.from_call(failed.value):
             for packed in status.details:
-                for kind in (error_details_pb2.BadRequest, error_details_pb2.RetryInfo):
+                for kind in (
+                    error_details_pb2.BadRequest,
+                    error_details_pb2.RetryInfo,
+                    error_details_pb2.ErrorInfo,
+                ):
                     if packed.Is(kind.DESCRIPTOR):
                         details[kind] = kind()
                         packed.Unpack(details[kind])

@@ -1,9 +1,22 @@
+import logging
 import sys
+import weakref
 
 import pytest
 
 from mmad_answer.answering import answer_batch
-from mmad_answer.model import Answer, Failure, FailureReason, Inspection, Question, Reply
+from mmad_answer.model import (
+    Answer,
+    BudgetSpentError,
+    ChainOfThought,
+    Failure,
+    FailureReason,
+    Inspection,
+    PassingFaultError,
+    Question,
+    Reply,
+    Turn,
+)
 
 
 def inspection(name="i", questions=("q1", "q2"), **fields):
@@ -11,17 +24,21 @@ def inspection(name="i", questions=("q1", "q2"), **fields):
 
 
 def outcomes(model, *batch):
-    """What is delivered, in order: (inspection, question, text or failure)."""
-    delivered = []
-    answer_batch(model, batch, delivered.append)
-    return [
-        (
-            reply.inspection.inspection_id,
-            reply.question_id,
-            reply.outcome.text if isinstance(reply.outcome, Answer) else reply.outcome.reason,
-        )
-        for reply in delivered
-    ]
+    """What is delivered, in order: (inspection, question, text or failure); or (inspection, refusal)."""
+    told = []
+
+    def deliver(reply):
+        assert reply.inspection in batch
+        outcome = reply.outcome
+        said = outcome.text if isinstance(outcome, Answer) else outcome.reason
+        told.append((reply.inspection.inspection_id, reply.question_id, said))
+
+    answer_batch(model, batch, deliver, lambda asked, fault: told.append((asked.inspection_id, fault)))
+    return told
+
+
+def never(*arguments):
+    raise AssertionError(f"called with {arguments}")
 
 
 def test_replies_are_delivered_as_the_model_yields_them(scripted):
@@ -33,7 +50,7 @@ def test_replies_are_delivered_as_the_model_yields_them(scripted):
             assert len(delivered) == at
             yield Reply(target, question, Answer(f"{at}"))
 
-    answer_batch(scripted(script), [one, two], delivered.append)
+    answer_batch(scripted(script), [one, two], delivered.append, never)
     assert [reply.outcome.text for reply in delivered] == ["0", "1", "2", "3"]
 
 
@@ -46,7 +63,7 @@ def test_a_model_that_raises_fails_the_questions_without_a_reply_only(scripted, 
 
     model = scripted(script)
     delivered = []
-    answer_batch(model, [one], delivered.append)
+    answer_batch(model, [one], delivered.append, never)
     assert [reply.question_id for reply in delivered] == ["q2", "q1", "q3"]
     assert delivered[1].outcome == Failure(FailureReason.INTERNAL, "ValueError: no such token")
     assert "no such token" in caplog.text
@@ -158,3 +175,108 @@ def test_once_all_are_stopped_the_model_is_asked_for_nothing_more_and_may_clean_
 
     assert outcomes(scripted(script), one) == []
     assert (went_on, cleaned_up) == ([], [True])
+
+
+def test_what_is_open_of_a_batch_that_raises_is_asked_again_one_inspection_at_a_time(scripted):
+    good, partly, bad = inspection("good"), inspection("partly"), inspection("bad")
+    asked = []
+
+    def script(batch):
+        asked.append([(each.inspection_id, [q.question_id for q in each.questions]) for each in batch])
+        if len(batch) > 1:
+            yield Reply(batch[1], "q1", Answer("early"))
+            raise MemoryError
+        if batch[0].inspection_id == "bad":
+            raise ValueError("bad")
+        for question in batch[0].questions:
+            yield Reply(batch[0], question.question_id, Answer("late"))
+
+    assert outcomes(scripted(script), good, partly, bad) == [
+        ("partly", "q1", "early"),
+        ("good", "q1", "late"),
+        ("good", "q2", "late"),
+        ("partly", "q2", "late"),
+        ("bad", "q1", FailureReason.INTERNAL),
+        ("bad", "q2", FailureReason.INTERNAL),
+    ]
+    assert asked[1:] == [[("good", ["q1", "q2"])], [("partly", ["q2"])], [("bad", ["q1", "q2"])]]
+
+
+def test_asked_again_an_inspection_brings_the_turns_and_the_analysis_that_it_has(scripted):
+    fields = {"conversation_history": True, "chain_of_thought": ChainOfThought.PER_INSPECTION}
+    one, two = inspection("one", **fields), inspection("two", **fields)
+    again = []
+
+    def script(batch):
+        if len(batch) > 1:
+            yield Reply(one, "q1", Answer("A", reasoning="a scratch"))
+            raise MemoryError
+        again.extend(batch)
+
+    outcomes(scripted(script), one, two)
+    assert [(each.history, each.analysis, each.stopped) for each in again] == [
+        ((Turn(one.questions[0], "A"),), "a scratch", one.stopped),
+        ((), "", two.stopped),
+    ]
+
+
+def test_what_failed_with_its_batch_is_not_asked_again_once_nobody_waits(scripted):
+    one, two = inspection("one", ("q1",)), inspection("two", ("q1",))
+    asked = []
+
+    def script(batch):
+        asked.append(list(batch))
+        one.stopped.set()
+        raise MemoryError
+
+    assert outcomes(scripted(script), one, two) == [("two", "q1", FailureReason.OUT_OF_MEMORY)]
+    assert asked == [[one, two], [two]]
+
+
+def test_nothing_of_a_failed_batch_is_held_while_it_is_asked_again(scripted, caplog):
+    caplog.set_level(logging.CRITICAL, "mmad_answer.answering")  # pytest keeps what is logged, tracebacks too
+
+    class Tensor:
+        pass
+
+    held = []
+
+    def script(batch):
+        if len(batch) > 1:
+            tensor = Tensor()
+            held.append(weakref.ref(tensor))
+            raise MemoryError
+        assert held[0]() is None
+        return scripted().all_a(batch)
+
+    one, two = inspection("one", ("q1",)), inspection("two", ("q1",))
+    assert outcomes(scripted(script), one, two) == [("one", "q1", "A"), ("two", "q1", "A")]
+
+
+@pytest.mark.parametrize("fault", [PassingFaultError("out"), BudgetSpentError("spent")])
+def test_a_model_may_refuse_the_calls_of_a_batch_and_replies_already_given_stay(scripted, fault):
+    done, partly, untouched, gone = (inspection(each) for each in ("done", "partly", "untouched", "gone"))
+    gone.stopped.set()
+    asked = []
+
+    def script(batch):
+        asked.append(batch)
+        yield from (Reply(done, each, Answer("A")) for each in ("q1", "q2"))
+        yield Reply(partly, "q1", Answer("B"))
+        raise fault
+
+    assert outcomes(scripted(script), done, partly, untouched, gone) == [
+        ("done", "q1", "A"),
+        ("done", "q2", "A"),
+        ("partly", "q1", "B"),
+        ("partly", fault),
+        ("untouched", fault),
+    ]
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"), [(None, None), (2.5, 2.5), (-1.0, 0.0), (float("nan"), 0.0), (float("inf"), 86_400.0)]
+)
+def test_whatever_a_provider_says_the_wait_is_a_number_of_seconds(said, kept):
+    assert PassingFaultError("busy", said).retry_seconds == kept

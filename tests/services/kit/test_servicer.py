@@ -4,7 +4,7 @@ import grpc
 from google.rpc import error_details_pb2
 
 from mmad.answer.v1 import answer_pb2 as pb
-from mmad_answer.model import Capabilities, Card
+from mmad_answer.model import Answer, BudgetSpentError, Capabilities, Card, PassingFaultError, Reply
 
 
 async def test_a_bad_request_names_its_field(serve, scripted, ask, encoded):
@@ -63,6 +63,49 @@ async def test_a_full_queue_says_when_to_come_again_and_takes_the_next_when_ther
     await served.until(lambda: served.admission.in_flight == 0)
     assert await served.answers(served.stub.Answer(ask("next"))) == [("q1", "A")]
     assert "too many" not in model.seen
+
+
+async def refused_by_model(serve, scripted, ask, fault):
+    """What a call sees whose model answers one question and then raises `fault`."""
+
+    def script(batch):
+        yield Reply(batch[0], "q1", Answer("A"))
+        raise fault
+
+    served = await serve(scripted(script))
+    responses = aiter(served.stub.Answer(ask(questions=("q1", "q2"))))
+    assert (await anext(responses)).question_id == "q1"
+    refusal = await served.refusal(responses)
+    await served.until(lambda: served.admission.in_flight == 0)
+    return refusal
+
+
+async def test_a_models_passing_fault_is_unavailable(serve, scripted, ask):
+    refusal = await refused_by_model(serve, scripted, ask, PassingFaultError("the provider is out of order"))
+    assert refusal == (grpc.StatusCode.UNAVAILABLE, "the provider is out of order", {})
+
+
+async def test_a_models_passing_fault_with_a_time_says_when_to_come_again(serve, scripted, ask):
+    fault = PassingFaultError("the provider limits the rate", retry_seconds=7.5)
+    code, message, details = await refused_by_model(serve, scripted, ask, fault)
+    assert (code, message) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "the provider limits the rate")
+    assert details[error_details_pb2.RetryInfo].retry_delay.ToTimedelta().total_seconds() == 7.5
+
+
+async def test_a_page_instead_of_a_message_does_not_burst_the_trailers(serve, scripted, ask):
+    page = "服务器错误\n" * 10_000
+    code, message, details = await refused_by_model(serve, scripted, ask, PassingFaultError(page, 7.5))
+    assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert error_details_pb2.RetryInfo in details
+    assert message.startswith("服务器错误 服务器错误")
+    assert len(message) == 300
+
+
+async def test_a_spent_budget_is_a_failed_precondition_that_says_so(serve, scripted, ask):
+    code, message, details = await refused_by_model(serve, scripted, ask, BudgetSpentError("no credit left"))
+    assert (code, message) == (grpc.StatusCode.FAILED_PRECONDITION, "no credit left")
+    info = details[error_details_pb2.ErrorInfo]
+    assert (info.reason, info.domain) == ("BUDGET_SPENT", "mmad.answer.v1")
 
 
 async def test_a_message_over_the_limit_is_resource_exhausted_without_retry_info(serve, scripted, ask):

@@ -45,7 +45,8 @@ class AnswerServiceStub(object):
     FAILED_PRECONDITION  a capability that this model lacks was asked for, or (ErrorInfo reason
     BUDGET_SPENT) the caller's budget is spent: stop asking this model
     UNAVAILABLE          loading, draining, or a passing fault: ask again, perhaps another replica
-    RESOURCE_EXHAUSTED   with RetryInfo: the queue is full, wait that long. Without: too large, never again
+    RESOURCE_EXHAUSTED   with RetryInfo: the queue is full or the provider limits the rate, wait that long.
+    Without: too large, never again
     UNAUTHENTICATED, PERMISSION_DENIED, DEADLINE_EXCEEDED, CANCELLED as usual; INTERNAL is a bug
 
     A call whose deadline has passed or that was cancelled is not computed, or not further.
@@ -89,7 +90,8 @@ class AnswerServiceServicer(object):
     FAILED_PRECONDITION  a capability that this model lacks was asked for, or (ErrorInfo reason
     BUDGET_SPENT) the caller's budget is spent: stop asking this model
     UNAVAILABLE          loading, draining, or a passing fault: ask again, perhaps another replica
-    RESOURCE_EXHAUSTED   with RetryInfo: the queue is full, wait that long. Without: too large, never again
+    RESOURCE_EXHAUSTED   with RetryInfo: the queue is full or the provider limits the rate, wait that long.
+    Without: too large, never again
     UNAUTHENTICATED, PERMISSION_DENIED, DEADLINE_EXCEEDED, CANCELLED as usual; INTERNAL is a bug
 
     A call whose deadline has passed or that was cancelled is not computed, or not further.
@@ -154,7 +156,8 @@ class AnswerService(object):
     FAILED_PRECONDITION  a capability that this model lacks was asked for, or (ErrorInfo reason
     BUDGET_SPENT) the caller's budget is spent: stop asking this model
     UNAVAILABLE          loading, draining, or a passing fault: ask again, perhaps another replica
-    RESOURCE_EXHAUSTED   with RetryInfo: the queue is full, wait that long. Without: too large, never again
+    RESOURCE_EXHAUSTED   with RetryInfo: the queue is full or the provider limits the rate, wait that long.
+    Without: too large, never again
     UNAUTHENTICATED, PERMISSION_DENIED, DEADLINE_EXCEEDED, CANCELLED as usual; INTERNAL is a bug
 
     A call whose deadline has passed or that was cancelled is not computed, or not further.

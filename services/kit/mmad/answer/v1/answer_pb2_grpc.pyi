@@ -39,7 +39,8 @@ class AnswerServiceStub:
       FAILED_PRECONDITION  a capability that this model lacks was asked for, or (ErrorInfo reason
                            BUDGET_SPENT) the caller's budget is spent: stop asking this model
       UNAVAILABLE          loading, draining, or a passing fault: ask again, perhaps another replica
-      RESOURCE_EXHAUSTED   with RetryInfo: the queue is full, wait that long. Without: too large, never again
+      RESOURCE_EXHAUSTED   with RetryInfo: the queue is full or the provider limits the rate, wait that long.
+                           Without: too large, never again
       UNAUTHENTICATED, PERMISSION_DENIED, DEADLINE_EXCEEDED, CANCELLED as usual; INTERNAL is a bug
 
     A call whose deadline has passed or that was cancelled is not computed, or not further.
@@ -84,7 +85,8 @@ class AnswerServiceAsyncStub:
       FAILED_PRECONDITION  a capability that this model lacks was asked for, or (ErrorInfo reason
                            BUDGET_SPENT) the caller's budget is spent: stop asking this model
       UNAVAILABLE          loading, draining, or a passing fault: ask again, perhaps another replica
-      RESOURCE_EXHAUSTED   with RetryInfo: the queue is full, wait that long. Without: too large, never again
+      RESOURCE_EXHAUSTED   with RetryInfo: the queue is full or the provider limits the rate, wait that long.
+                           Without: too large, never again
       UNAUTHENTICATED, PERMISSION_DENIED, DEADLINE_EXCEEDED, CANCELLED as usual; INTERNAL is a bug
 
     A call whose deadline has passed or that was cancelled is not computed, or not further.
@@ -128,7 +130,8 @@ class AnswerServiceServicer(metaclass=abc.ABCMeta):
       FAILED_PRECONDITION  a capability that this model lacks was asked for, or (ErrorInfo reason
                            BUDGET_SPENT) the caller's budget is spent: stop asking this model
       UNAVAILABLE          loading, draining, or a passing fault: ask again, perhaps another replica
-      RESOURCE_EXHAUSTED   with RetryInfo: the queue is full, wait that long. Without: too large, never again
+      RESOURCE_EXHAUSTED   with RetryInfo: the queue is full or the provider limits the rate, wait that long.
+                           Without: too large, never again
       UNAUTHENTICATED, PERMISSION_DENIED, DEADLINE_EXCEEDED, CANCELLED as usual; INTERNAL is a bug
 
     A call whose deadline has passed or that was cancelled is not computed, or not further.
