@@ -2,13 +2,16 @@
 
 Each model walks through its own inspections, and takes the next one only when it has room: what is in
 memory is bounded by what the replicas can have under way, however large the data set. Models share nothing
-but the image cache and the recorder, so one that is slow, hangs or dies costs the others nothing.
+but the image cache and the recorder, so one that is slow, hangs or dies costs the others nothing. The same
+holds for a fault of this program that one model's service brings out: it ends that model's part. Only what
+the recorder and the plan raise ends the run, since it concerns everybody.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from orchestrator.dispatch import ConnectedModel, Effort, Ending, Observer, Prompting, Recorder
@@ -17,7 +20,7 @@ from orchestrator.dispatch.images import ImageCache
 from orchestrator.dispatch.pace import Pace
 from orchestrator.dispatch.replicas import ModelOverError, Replicas
 from orchestrator.dispatch.requests import next_questions
-from orchestrator.vocabulary import Inspection, ModelCard, Reply
+from orchestrator.vocabulary import Attempt, Inspection, ModelCard, Reply
 
 
 async def fan_out(
@@ -53,8 +56,9 @@ async def fan_out(
     parts = []
     for model in models:
         replicas = Replicas(model, effort, pace, observer)
-        asker = Asker(model, replicas, images, prompting, effort, recorder, pace)
-        parts.append(_Part(model, replicas, asker, recorder))
+        shared = _SharedRecorder(recorder)
+        asker = Asker(model, replicas, images, prompting, effort, shared, pace)
+        parts.append(_Part(model, replicas, asker, shared))
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(part.run(inspections(part.model.card))) for part in parts]
@@ -63,7 +67,8 @@ async def fan_out(
                 await asyncio.wait(tasks)
             stopper.cancel()
     except BaseExceptionGroup as errors:
-        raise _first(errors) from None
+        first = _first(errors)
+        raise (first.error if isinstance(first, _SharedError) else first) from None
     return [task.result() for task in tasks]
 
 
@@ -79,9 +84,24 @@ class _Part:
         self._cut_short = False
 
     async def run(self, inspections: Iterator[Inspection]) -> Ending:
+        """Put all the inspections.
+
+        Raises:
+            _SharedError: and nothing else: what concerns this model alone is the reason of its ending.
+        """
+        try:
+            await self._run(inspections)
+        except Exception as error:
+            first = _first(error)
+            if isinstance(first, _SharedError):
+                raise first from None
+            self._give_up(first)
+        return Ending(self.model.name, self.replicas.over if self._cut_short else "")
+
+    async def _run(self, inspections: Iterator[Inspection]) -> None:
         async with self.replicas, asyncio.TaskGroup() as group:
             room = asyncio.Semaphore(self.replicas.capacity)
-            for inspection in inspections:
+            for inspection in _taken(inspections):
                 kept = self._recorder.kept(self.model.name, inspection)
                 if not next_questions(inspection, kept, history=False):
                     await asyncio.sleep(0)  # thousands may be answered already: let the others work
@@ -93,7 +113,6 @@ class _Part:
                 task = group.create_task(self._ask(inspection, dict(kept), room))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
-        return Ending(self.model.name, self.replicas.over if self._cut_short else "")
 
     async def _ask(self, inspection: Inspection, kept: dict[str, Reply], room: asyncio.Semaphore) -> None:
         try:
@@ -102,8 +121,16 @@ class _Part:
             self._cut_short = True
             if isinstance(error, asyncio.CancelledError):
                 raise
+        except _SharedError:
+            raise
+        except Exception as error:
+            self._give_up(error)
         finally:
             room.release()
+
+    def _give_up(self, error: BaseException) -> None:
+        self._cut_short = True
+        self.replicas.end_by_fault(error)
 
     def abandon(self) -> None:
         """Cancel what is under way."""
@@ -120,7 +147,49 @@ async def _stop_when_asked(stop: asyncio.Event, parts: Sequence[_Part], drain_se
         part.abandon()
 
 
-def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Return the error that came first: the others are what it set off."""
-    first = errors.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+def _first(error: BaseException) -> BaseException:
+    """Return, of a group, the error that concerns everybody, or else the one that came first."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    leaves = [_first(one) for one in error.exceptions]
+    return next((leaf for leaf in leaves if isinstance(leaf, _SharedError)), leaves[0])
+
+
+class _SharedError(Exception):
+    """What the recorder or the plan has raised, which concerns everybody."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+@contextlib.contextmanager
+def _shared() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        raise _SharedError(error) from error
+
+
+def _taken(inspections: Iterator[Inspection]) -> Iterator[Inspection]:
+    with _shared():
+        yield from inspections
+
+
+class _SharedRecorder:
+    """The recorder, whose errors can be told from those of a model's part."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    def kept(self, model: str, inspection: Inspection) -> Mapping[str, Reply]:
+        with _shared():
+            return self._recorder.kept(model, inspection)
+
+    async def keep(self, model: str, inspection: Inspection, reply: Reply) -> None:
+        with _shared():
+            await self._recorder.keep(model, inspection, reply)
+
+    async def attempted(self, attempt: Attempt) -> None:
+        with _shared():
+            await self._recorder.attempted(attempt)

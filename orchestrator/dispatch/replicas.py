@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator
 from types import TracebackType
@@ -19,10 +20,12 @@ from typing import Self
 from orchestrator.dispatch import ConnectedModel, Effort, Observer
 from orchestrator.dispatch.cards import differences
 from orchestrator.dispatch.client import Client
-from orchestrator.dispatch.faults import CallError
+from orchestrator.dispatch.faults import CallError, one_line
 from orchestrator.dispatch.limit import AdaptiveLimit
 from orchestrator.dispatch.pace import Pace
 from orchestrator.vocabulary import Endpoint
+
+logger = logging.getLogger(__name__)
 
 _SHORTEST_REST_SECONDS = 0.1
 """A service that asks for no time at all would be asked without end."""
@@ -140,6 +143,11 @@ class Replicas:
             self._be_patient()
             self._wake()
 
+    def end_by_fault(self, error: BaseException) -> None:
+        """Ask nothing more of this model, because of a fault of this program; its traceback is logged."""
+        logger.error("%s is given up", self._model.name, exc_info=error)
+        self.end(f"internal error: {one_line(f'{type(error).__name__}: {error}')} - please report it")
+
     def _free(self, avoid: Replica | None) -> Replica | None:
         """Return the least busy replica that has a place; never `avoid` while another is well."""
         now = time.monotonic()
@@ -168,9 +176,14 @@ class Replicas:
         replica.benched = True
         task = asyncio.create_task(self._probe_until_well(replica))
         self._probes.add(task)
-        task.add_done_callback(self._probes.discard)
+        task.add_done_callback(self._probed)
         if all(other.benched for other in self._replicas) and self._patience is None:
             self._wait_for_anyone()
+
+    def _probed(self, task: asyncio.Task[None]) -> None:
+        self._probes.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.end_by_fault(error)
 
     async def _probe_until_well(self, replica: Replica) -> None:
         while not self.over:

@@ -295,6 +295,8 @@ class House:
         self.pace = PACE
         self.stop = asyncio.Event()
         self.taken: dict[str, int] = {}
+        self.inspections_of: dict[str, list[Inspection]] = {}
+        """Of models that do not get the same as all the others."""
         self.services: list[ScriptedService] = []
 
     async def service(self, name: str = "model") -> ScriptedService:
@@ -343,7 +345,7 @@ class House:
         self, inspections: Sequence[Inspection], *models: ConnectedModel, **effort: Any
     ) -> list[Ending]:
         def taking(card: Any) -> Iterator[Inspection]:
-            for inspection in inspections:
+            for inspection in self.inspections_of.get(card.identity.name, inspections):
                 self.taken[card.identity.name] = self.taken.get(card.identity.name, 0) + 1
                 yield inspection
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from orchestrator.dispatch import Effort
+from orchestrator.dispatch import Effort, wire
 from orchestrator.dispatch.fanout import fan_out
 from orchestrator.errors import JournalFullError
 
@@ -151,6 +151,57 @@ async def test_a_full_disk_stops_everybody_and_is_raised_as_it_is(house, steps):
         with pytest.raises(JournalFullError, match="the disk is full"):
             await house.run(house.inspections(5), house.model(one), house.model(other))
     assert house.memory.replies == {}
+
+
+async def test_a_fault_of_this_program_ends_the_model_that_brought_it_out_and_no_other(
+    house, monkeypatch, caplog
+):
+    one, other = await house.service("one"), await house.service("other")
+    understood = wire.reply
+
+    def misunderstood(response, seconds):
+        if "000.png" in response.question_id and response.answered.text.endswith("#1"):
+            raise TypeError("no such thing")
+        return understood(response, seconds)
+
+    models = house.model(one), house.model(other)
+    other_has = [i for i in house.inspections(5) if "000" not in i.inspection_id]
+    house.inspections_of = {"one": house.inspections(5), "other": other_has}
+    monkeypatch.setattr(wire, "reply", misunderstood)
+    endings = await house.run([], *models, concurrency=1)
+    assert endings[0].reason == "internal error: TypeError: no such thing - please report it"
+    assert endings[1].reason == ""
+    assert len(house.memory.of("one")) == 1
+    assert len(house.memory.of("other")) == 12
+    assert caplog.records[0].exc_info
+
+
+async def test_a_fault_of_this_program_in_a_probe_ends_its_model(house, monkeypatch):
+    one, other = await house.service("one"), await house.service("other")
+    models = house.model(one), house.model(other)
+
+    def misunderstood(message):
+        if message.name == "one":
+            raise TypeError("no such thing")
+        return understood(message)
+
+    understood = wire.model_card
+    monkeypatch.setattr(wire, "model_card", misunderstood)
+    endings = await house.run(house.inspections(5), *models)
+    assert endings[0].reason == "internal error: TypeError: no such thing - please report it"
+    assert endings[1].reason == ""
+    assert len(house.memory.of("other")) == 15
+
+
+async def test_an_error_of_the_recorder_is_raised_as_it_is(house):
+    service = await house.service()
+
+    async def broken(attempt):
+        raise ZeroDivisionError
+
+    house.memory.attempted = broken
+    with pytest.raises(ZeroDivisionError):
+        await house.run(house.inspections(2), house.model(service))
 
 
 async def test_an_error_of_the_plan_is_raised_as_it_is(house):
