@@ -12,6 +12,7 @@ from orchestrator.dispatch.stubs import answer_pb2 as pb
 from orchestrator.options import ChainOfThought
 from orchestrator.vocabulary import (
     AskedQuestion,
+    ImageRecord,
     ImageReference,
     ImageRole,
     Inspection,
@@ -158,6 +159,7 @@ def reply(message: pb.AnswerResponse, seconds: float) -> Reply:
         ),
         timing=timing,
         seconds=seconds,
+        images=tuple(ImageRecord(image.width, image.height, image.tokens) for image in answered.images),
     )
 
 

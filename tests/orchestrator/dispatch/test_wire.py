@@ -8,7 +8,7 @@ import pytest
 from mmad.answer.v1 import answer_pb2 as pb
 from orchestrator.dispatch import Prompting, wire
 from orchestrator.options import ChainOfThought
-from orchestrator.vocabulary import ImageReference, ImageRole, OptionScore, Timing, Usage
+from orchestrator.vocabulary import ImageRecord, ImageReference, ImageRole, OptionScore, Timing, Usage
 
 
 def request(house, prompting=None, **changes):
@@ -85,6 +85,7 @@ def test_a_reply_carries_all_that_came_back():
             usage=pb.Usage(prompt_tokens=4, completion_tokens=3, cached_prompt_tokens=2, reasoning_tokens=1),
             reasoning="hm",
             prompt="<image> Q",
+            images=[pb.ImageRecord(width=448, height=336, tokens=256), pb.ImageRecord(width=1, height=2)],
         ),
         timing=pb.Timing(queue_seconds=1, encode_seconds=2, generate_seconds=3),
     )
@@ -93,6 +94,7 @@ def test_a_reply_carries_all_that_came_back():
     assert (reply.reasoning, reply.prompt, reply.seconds) == ("hm", "<image> Q", 6.5)
     assert reply.option_scores == (OptionScore("A", -0.5), OptionScore("B", None))
     assert reply.usage == Usage(4, 3, 2, 1)
+    assert reply.images == (ImageRecord(448, 336, 256), ImageRecord(1, 2, 0))
     assert (reply.timing.queue_seconds, reply.timing.encode_seconds, reply.timing.generate_seconds) == (
         1,
         2,
