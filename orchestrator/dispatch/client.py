@@ -19,7 +19,7 @@ from orchestrator.dispatch import wire
 from orchestrator.dispatch.faults import CallError, Verdict, call_error
 from orchestrator.dispatch.pace import Pace
 from orchestrator.dispatch.stubs import answer_pb2
-from orchestrator.vocabulary import ModelCard
+from orchestrator.vocabulary import Endpoint, ModelCard
 
 _PACKAGE = answer_pb2.DESCRIPTOR.package
 CONTRACT = answer_pb2.DESCRIPTOR.services_by_name["AnswerService"].full_name
@@ -29,9 +29,9 @@ _HERE = re.compile(r"(dns:///)?(localhost|127\.[\d.]+|\[::1\])(:\d+)?|unix:.*")
 class Client:
     """A connection to one address, made when it is first needed and made again after a loss."""
 
-    def __init__(self, target: str, pace: Pace) -> None:
-        self.target = target
-        self.channel = grpc.aio.insecure_channel(target, options=_options(target, pace))
+    def __init__(self, endpoint: Endpoint, pace: Pace) -> None:
+        self.endpoint = endpoint
+        self.channel = grpc.aio.insecure_channel(endpoint.target, options=_options(endpoint.target, pace))
         # Both in bytes: gRPC would print a traceback for a response that does not parse, and return None.
         self._get_model: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self.channel.unary_unary(
             f"/{CONTRACT}/GetModel"

@@ -79,7 +79,7 @@ class Replicas:
         self._replicas = [
             Replica(
                 endpoint,
-                Client(endpoint.target, self._pace),
+                Client(endpoint, self._pace),
                 AdaptiveLimit(self._pace.first_in_flight, most),
             )
             for endpoint in self._model.endpoints

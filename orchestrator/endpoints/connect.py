@@ -74,7 +74,7 @@ async def _ask(
     endpoint: Endpoint, wait_seconds: float, reach_seconds: float, on_wait: Callable[[str], None]
 ) -> _Found | str:
     """Return who answers, or what is wrong."""
-    client = Client(endpoint.target, Pace())
+    client = Client(endpoint, Pace())
     started = time.monotonic()
     last_heard = started
     said = ""

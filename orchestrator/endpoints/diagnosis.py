@@ -26,7 +26,7 @@ async def explain(client: Client, error: CallError, tried_seconds: float) -> str
         return await _other_contract(client)
     if error.code not in ("UNAVAILABLE", "DEADLINE_EXCEEDED"):
         return f"it {'cannot' if error.verdict is Verdict.BROKEN else 'refuses to'} say who it is: {error}"
-    if nothing := await asyncio.to_thread(_nothing_listens, client.target):
+    if nothing := await asyncio.to_thread(_nothing_listens, client.endpoint.target):
         return f"{nothing}; {tried}. Is the service running, and is this its address?"
     if error.code == "DEADLINE_EXCEEDED":
         return f"it takes the connection, but never answers; {tried}. Is the process stopped or overloaded?"

@@ -155,7 +155,7 @@ class LocalServices:
         raise await self._failed_start(child)
 
     async def _ready(self, child: _Child, endpoint: Endpoint) -> None:
-        client = Client(endpoint.target, Pace())
+        client = Client(endpoint, Pace())
         said = ""
         try:
             while child.process.returncode is None:
