@@ -262,15 +262,6 @@ class ImageRecord:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class ImageRecord:
-    """One image of an inspection, as the model saw it: size in pixels, and the tokens that it became."""
-
-    width: int
-    height: int
-    tokens: int
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
 class Reply:
     """What came back for one question, before anyone read it."""
 
@@ -287,8 +278,6 @@ class Reply:
     timing: Timing = Timing()
     seconds: float = 0.0
     """From sending the inspection to this reply, on the orchestrator's monotonic clock."""
-    images: tuple[ImageRecord, ...] = ()
-    """In the inspection's order; only where prompts are kept, and the service tells."""
     images: tuple[ImageRecord, ...] = ()
     """With kept prompts: what became of each image."""
 
