@@ -84,7 +84,7 @@ def call_error(error: grpc.aio.AioRpcError) -> CallError:
     if any(info.reason == "BUDGET_SPENT" for info in _of(error_details_pb2.ErrorInfo, details)):
         detail = f"the budget is spent: {detail}"
     violations = tuple(
-        (violation.field, one_line(violation.description))
+        (one_line(violation.field), one_line(violation.description))
         for request in _of(error_details_pb2.BadRequest, details)
         for violation in request.field_violations
     )
@@ -99,8 +99,16 @@ def _wait_seconds(info: error_details_pb2.RetryInfo) -> float:
 
 def one_line(text: str) -> str:
     """Return the text in one line of at most 500 characters, without what could command a terminal."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    line = " ".join(printable(text).split())
     return line if len(line) <= 500 else line[:497] + "..."
+
+
+def printable(text: str) -> str:
+    """Return the text with a space for each control character, line break or mark of direction.
+
+    Nothing is cut: two texts that differ in what can be seen still do.
+    """
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _details(error: grpc.aio.AioRpcError) -> Iterable[Message]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from orchestrator.dispatch import Prompting
-from orchestrator.dispatch.faults import one_line
+from orchestrator.dispatch.faults import one_line, printable
 from orchestrator.dispatch.images import media_type
 from orchestrator.dispatch.stubs import answer_pb2 as pb
 from orchestrator.options import ChainOfThought
@@ -101,18 +101,21 @@ def _question(question: AskedQuestion) -> pb.Question:
 
 
 def model_card(message: pb.GetModelResponse) -> ModelCard:
-    """Return what a service says about itself."""
+    """Return what a service says about itself, in words that a terminal can be trusted with.
+
+    The identity is whole: parts that were cut could hide that two models differ.
+    """
     return ModelCard(
         identity=ModelIdentity(
-            name=message.name,
-            family=message.family,
-            checkpoint=message.checkpoint,
-            revision=message.revision,
-            quantization=message.quantization,
-            prompt_sha256=message.prompt_sha256,
-            settings=tuple(sorted(message.settings.items())),
+            name=printable(message.name),
+            family=printable(message.family),
+            checkpoint=printable(message.checkpoint),
+            revision=printable(message.revision),
+            quantization=printable(message.quantization),
+            prompt_sha256=printable(message.prompt_sha256),
+            settings=_printable_items(message.settings),
         ),
-        device=message.device,
+        device=one_line(message.device),
         max_images=message.limits.max_images,
         max_in_flight=message.limits.max_in_flight or 1,
         max_request_bytes=message.limits.max_request_bytes or DEFAULT_MAX_REQUEST_BYTES,
@@ -122,11 +125,15 @@ def model_card(message: pb.GetModelResponse) -> ModelCard:
         chain_of_thought=message.capabilities.chain_of_thought,
         deterministic=message.capabilities.deterministic,
         text_only=message.capabilities.text_only,
-        environment=tuple(sorted(message.environment.items())),
+        environment=_printable_items(message.environment),
         state=_STATES.get(message.state, f"state {message.state}"),
-        state_detail=message.state_detail,
-        notes=tuple(message.notes),
+        state_detail=one_line(message.state_detail),
+        notes=tuple(one_line(note) for note in message.notes),
     )
+
+
+def _printable_items(items: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((printable(key), printable(value)) for key, value in items.items()))
 
 
 def reply(message: pb.AnswerResponse, seconds: float) -> Reply:

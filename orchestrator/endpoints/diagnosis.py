@@ -14,7 +14,7 @@ import grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from orchestrator.dispatch.client import CONTRACT, Client
-from orchestrator.dispatch.faults import CallError, Verdict
+from orchestrator.dispatch.faults import CallError, Verdict, one_line
 
 _LOOK_SECONDS = 2.0
 
@@ -45,7 +45,7 @@ async def _other_contract(client: Client) -> str:
     services = [name for name in services if not name.startswith("grpc.")]
     if not services:
         return f"it speaks gRPC, but not this contract ({CONTRACT}), and does not say what it speaks."
-    others = ", ".join(services)
+    others = one_line(", ".join(services))
     hint = ""
     if any(name.startswith("mmad.answer.") for name in services):
         hint = " Its contract is of another version: use an orchestrator and a service of the same release."

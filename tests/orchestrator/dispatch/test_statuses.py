@@ -130,14 +130,14 @@ async def test_a_broken_image_is_named_by_its_path(house, steps):
 async def test_a_field_that_is_no_image_is_named_as_it_is(house, steps):
     service = await house.service()
     violation = error_details_pb2.BadRequest.FieldViolation(
-        field="questions[0].options", description="one only"
+        field="questions[0]\x1b.options", description="one\tonly"
     )
     service.script = [
         steps.refuse(Code.INVALID_ARGUMENT, "bad", error_details_pb2.BadRequest(field_violations=[violation]))
     ]
     await house.run(house.inspections(1), house.model(service))
     assert set(failures(house).values()) == {
-        "the service refused the request: INVALID_ARGUMENT: questions[0].options: one only"
+        "the service refused the request: INVALID_ARGUMENT: questions[0] .options: one only"
     }
 
 

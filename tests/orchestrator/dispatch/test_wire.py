@@ -165,6 +165,42 @@ def test_a_card_carries_all_that_the_service_says():
     assert (card.state, card.state_detail, card.notes) == ("loading", "60 %", ("one image",))
 
 
+def test_nothing_that_a_service_says_of_itself_can_command_a_terminal():
+    evil = "a\x1b[2J\x07b\r\nc\u202e"
+    card = wire.model_card(
+        pb.GetModelResponse(
+            **dict.fromkeys(
+                (
+                    *("name", "family", "checkpoint", "revision", "quantization"),
+                    *("device", "prompt_sha256", "state_detail"),
+                ),
+                evil,
+            ),
+            notes=[evil],
+            settings={evil: evil},
+            environment={evil: evil},
+        )
+    )
+    said = list(_texts(dataclasses.astuple(card)))
+    assert len([text for text in said if "[2J" in text]) == 13
+    assert all(text.isprintable() for text in said)
+
+
+def test_a_long_part_of_an_identity_is_not_cut():
+    one, other = (
+        wire.model_card(pb.GetModelResponse(settings={"prompt": "x" * 1000 + end})).identity for end in "ab"
+    )
+    assert one != other
+
+
+def _texts(value):
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, tuple):
+        for part in value:
+            yield from _texts(part)
+
+
 def test_a_card_without_limits_gets_what_the_contract_promises():
     card = wire.model_card(pb.GetModelResponse(name="n"))
     assert (card.max_in_flight, card.max_request_bytes) == (1, 64 * 2**20)

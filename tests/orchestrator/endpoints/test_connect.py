@@ -107,6 +107,12 @@ async def test_another_contract_is_named(servers, endpoint):
     assert "another version" not in text
 
 
+async def test_what_is_spoken_there_instead_cannot_command_a_terminal(servers, endpoint):
+    text = await problem(endpoint(await servers(None, "evil\x1b[2J.Service")))
+    assert "it speaks evil [2J.Service, not" in text
+    assert text.isprintable()
+
+
 async def test_a_server_that_does_not_say_what_it_speaks_is_told_as_such(servers, endpoint):
     text = await problem(endpoint(await servers()))
     assert "does not say what it speaks" in text
