@@ -80,10 +80,15 @@ class TemplateDiff(Model[NoOptions]):
         """Answer each question; the pictures are compared when the first question needs it."""
         for inspection in batch:
             look = functools.cache(functools.partial(_inspect, inspection))
+            told = False
             for question in inspection.questions:
                 if inspection.stopped.is_set():
                     break
-                yield Reply(inspection, question.question_id, _answer(question, inspection.generation, look))
+                answer = _answer(question, inspection.generation, look)
+                if told:  # the comparison's time counts once
+                    answer = dataclasses.replace(answer, encode_seconds=0.0)
+                told = told or answer.encode_seconds > 0
+                yield Reply(inspection, question.question_id, answer)
 
 
 def _inspect(inspection: Inspection) -> _Inspected | None:

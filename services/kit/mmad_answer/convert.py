@@ -72,7 +72,10 @@ def _generation(generation: pb.Generation) -> m.Generation:
 
 
 def response(reply: m.Reply, queue_seconds: float, decode_seconds: float) -> pb.AnswerResponse:
-    """What the model said to one question, as a message. Decoding counts as encoding the images."""
+    """What the model said to one question, as a message. Decoding counts as encoding the images.
+
+    The seconds are the inspection's in its first response, and 0 in the others.
+    """
     outcome = reply.outcome
     timing = pb.Timing(queue_seconds=queue_seconds, encode_seconds=decode_seconds)
     if isinstance(outcome, m.Failure):

@@ -167,7 +167,10 @@ class Answer:
     prompt: str = ""
     images: tuple[ImageRecord, ...] = ()
     encode_seconds: float = 0.0
+    """Spent on the images, without their decoding: with the answer that first needed it, and 0 in those that
+    share it, so that sums count it once."""
     generate_seconds: float = 0.0
+    """Spent on this answer alone; of what was generated for several together, an equal part."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -77,9 +77,7 @@ class Pipeline:
             try:
                 await self._turns.acquire()
                 held.callback(self._turns.release)
-                began = time.monotonic()
-                pictures = await self._decode(request, headers, stopped)
-                decode_seconds = time.monotonic() - began
+                pictures, decode_seconds = await self._decode(request, headers, stopped)
                 job = _Job(convert.inspection(request, pictures, stopped), arrived, decode_seconds)
                 ticket = self._batcher.put(job)
                 try:
@@ -110,20 +108,28 @@ class Pipeline:
 
     async def _decode(
         self, request: pb.AnswerRequest, headers: Sequence[images.Header], stopped: threading.Event
-    ) -> tuple[Image, ...]:
-        return await asyncio.get_running_loop().run_in_executor(
-            self._decoding, prepare, request.images, headers, self._cache, stopped
-        )
+    ) -> tuple[tuple[Image, ...], float]:
+        """The images, and the seconds of work on them: waiting for a thread is not among these."""
+
+        def work() -> tuple[tuple[Image, ...], float]:
+            began = time.monotonic()
+            pictures = prepare(request.images, headers, self._cache, stopped)
+            return pictures, time.monotonic() - began
+
+        return await asyncio.get_running_loop().run_in_executor(self._decoding, work)
 
     async def _run(self, batch: Sequence[_Job]) -> None:
         jobs = {job.inspection: job for job in batch}
         loop = asyncio.get_running_loop()
         began = time.monotonic()
+        untold = {
+            job.inspection: (began - job.arrived - job.decode_seconds, job.decode_seconds) for job in batch
+        }
 
         def deliver(reply: Reply) -> None:
-            job = jobs[reply.inspection]
-            response = convert.response(reply, began - job.arrived, job.decode_seconds)
-            loop.call_soon_threadsafe(job.replies.put_nowait, response)
+            waited, decoded = untold.pop(reply.inspection, (0.0, 0.0))
+            response = convert.response(reply, waited, decoded)
+            loop.call_soon_threadsafe(jobs[reply.inspection].replies.put_nowait, response)
 
         def refuse(inspection: Inspection, fault: WholeCallFault) -> None:
             loop.call_soon_threadsafe(jobs[inspection].replies.put_nowait, by_model(fault))

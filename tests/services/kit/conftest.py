@@ -96,6 +96,11 @@ class Served:
     def admission(self):
         return self.server._pipeline.admission
 
+    @property
+    def in_next_batch(self):
+        """How many inspections wait for the next batch to go."""
+        return len(self.server._pipeline._batcher._pending)
+
     @staticmethod
     async def answers(call):
         """All responses of a call, in order, as (question id, text)."""

@@ -63,20 +63,43 @@ async def test_a_model_that_fails_answers_with_failures_and_the_service_stays_up
     assert await served.answers(served.stub.Answer(ask("good"))) == [("q1", "A")]
 
 
-async def test_times_are_told(serve, scripted, ask):
-    model = scripted()
+async def test_waiting_and_work_on_images_are_told_apart_and_once_for_each_call(
+    serve, scripted, ask, encoded, monkeypatch
+):
+    class Clock:
+        now = 1000.0
+
+        def monotonic(self):
+            return self.now
+
+    clock = Clock()
+
+    def decode(messages, *rest, original=pipeline.prepare):
+        clock.now += 3.0
+        return original(messages, *rest)
+
+    def script(batch):
+        clock.now += 20.0  # the model's own: neither waiting nor decoding
+        for question in batch[0].questions:
+            yield Reply(batch[0], question.question_id, Answer("A", generate_seconds=10.0))
+
+    monkeypatch.setattr(pipeline, "time", clock)
+    monkeypatch.setattr(pipeline, "prepare", decode)
+    model = scripted(script)
     model.gate.clear()
     served = await serve(model)
-    first = served.stub.Answer(ask("1"))
+    working = served.stub.Answer(ask("working", ("q1", "q2"), images=[encoded()]))
     await model.has_begun()
-    second = served.stub.Answer(ask("2"))
-    await served.until(lambda: served.admission.in_flight == 2)
-    await asyncio.sleep(0.1)
+    waiting = served.stub.Answer(ask("waiting", ("q1", "q2"), images=[encoded()]))
+    await served.until(lambda: served.in_next_batch == 1)
+    clock.now += 5.0
     model.gate.set()
-    (queued_first,) = [response.timing.queue_seconds async for response in first]
-    (queued_second,) = [response.timing.queue_seconds async for response in second]
-    assert queued_first < queued_second
-    assert queued_second >= 0.1
+    expected = {"working": (0.0, 3.0), "waiting": (5.0 + 20.0, 3.0)}
+    for name, call in (("working", working), ("waiting", waiting)):
+        assert [response.timing async for response in call] == [
+            pb.Timing(queue_seconds=expected[name][0], encode_seconds=expected[name][1], generate_seconds=10),
+            pb.Timing(generate_seconds=10),
+        ]
 
 
 async def test_batches_form_across_inspections(serve, scripted, ask):
@@ -99,9 +122,9 @@ async def test_a_batching_window_gathers_inspections_that_arrive_apart(serve, sc
     model = scripted(batch_size=2)
     served = await serve(model, batch_wait_seconds=3600)
     first = served.stub.Answer(ask("0"))
-    await served.until(lambda: served.admission.in_flight == 1)
-    await asyncio.sleep(0.05)
-    assert model.batches == []
+    await served.until(
+        lambda: served.in_next_batch == 1
+    )  # a batch that went at once would never be seen here
     assert await served.answers(served.stub.Answer(ask("1"))) == [("q1", "A")]
     assert await served.answers(first) == [("q1", "A")]
     assert len(model.batches) == 1
@@ -130,21 +153,21 @@ async def test_the_event_loop_stays_responsive_while_the_model_works(serve, scri
 async def test_decoded_pixels_wait_for_one_batch_ahead_only_however_long_the_queue(
     serve, scripted, ask, encoded, monkeypatch
 ):
-    decoded = []
+    decoding = []
 
-    def counting(messages, *rest, original=pipeline.prepare):
-        decoded.append(messages)
-        return original(messages, *rest)
+    async def counting(self, request, *rest, original=pipeline.Pipeline._decode):
+        decoding.append(request.inspection_id)
+        return await original(self, request, *rest)
 
-    monkeypatch.setattr(pipeline, "prepare", counting)
+    monkeypatch.setattr(pipeline.Pipeline, "_decode", counting)
     model = scripted(batch_size=2)
     model.gate.clear()
     served = await serve(model, max_queue=20)
     calls = [served.stub.Answer(ask(str(i), images=[encoded()])) for i in range(12)]
     await model.has_begun()
-    await served.until(lambda: served.admission.in_flight == 12 and len(decoded) == 4)
-    await asyncio.sleep(0.1)
-    assert len(decoded) == 4  # the batch being worked on, and the next
+    # From its place an inspection goes on to be decoded, or to wait for its turn, in one step.
+    await served.until(lambda: served.admission.in_flight == 12)
+    assert len(decoding) == 4  # the batch being worked on, and the next
     model.gate.set()
     for call in calls:
         assert await served.answers(call) == [("q1", "A")]

@@ -76,6 +76,18 @@ def test_option_scores_add_up_to_one_and_the_best_is_the_answer(model, images, t
     assert not any(answer.option_scores for answer in ask(model, images(defective, templates), *asked))
 
 
+def test_the_comparisons_time_is_told_once_with_the_question_that_first_needs_it(
+    model, images, templates, defective
+):
+    asked = [
+        question(KIND, "Dent", "Hole", name="1"),
+        question(DEFECT, "No", "Yes", name="2"),
+        question(PLACE, "Top left", "Center", name="3"),
+    ]
+    seconds = [each.encode_seconds for each in ask(model, images(defective, templates), *asked)]
+    assert [each > 0 for each in seconds] == [False, True, False]
+
+
 def test_all_other_questions_are_answered_as_chance_would(model, images, templates, defective):
     asked = [question(KIND, "Dent", "Hole", "Stain", "Scratch", name=f"part#{i}") for i in range(30)]
     given = ask(model, images(defective, templates), *asked, seed=5)

@@ -689,16 +689,23 @@ global___Failure = Failure
 
 @typing.final
 class Timing(google.protobuf.message.Message):
+    """Each second is told once, so that sums over responses count right. What an inspection's questions share is
+    told with one of them and is 0 in the others.
+    """
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     QUEUE_SECONDS_FIELD_NUMBER: builtins.int
     ENCODE_SECONDS_FIELD_NUMBER: builtins.int
     GENERATE_SECONDS_FIELD_NUMBER: builtins.int
     queue_seconds: builtins.float
-    """from arrival until the model began with it"""
+    """waiting only, for a place and for a batch; with the call's first response"""
     encode_seconds: builtins.float
-    """images: decoding, preprocessing, vision tower"""
+    """work on the images: decoding (with the call's first response),"""
     generate_seconds: builtins.float
+    """preprocessing, vision tower (with the response that first needed them)
+    this question's own; what several are generated together, divided equally
+    """
     def __init__(
         self,
         *,
