@@ -48,6 +48,9 @@ class Nowhere:
     def state(self, model, text):
         pass
 
+    def note(self, model, text):
+        print(f"{model}: {text}")
+
 
 def whole(plan: Plan):
     """One inspection per image."""

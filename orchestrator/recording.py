@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from orchestrator.journal.writer import Journal
 from orchestrator.options import AnswerBy
@@ -68,11 +68,18 @@ class Progress:
 class Recording:
     """Keeps what the fan-out receives (`dispatch.Recorder`) and shows how it stands (`dispatch.Observer`)."""
 
-    def __init__(self, journal: Journal, answer_by: AnswerBy, progress: Mapping[str, Progress]) -> None:
-        """`progress` has an entry for every model that will be asked."""
+    def __init__(
+        self,
+        journal: Journal,
+        answer_by: AnswerBy,
+        progress: Mapping[str, Progress],
+        note: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        """`progress` has an entry for every model that will be asked; `note` says one thing to people."""
         self._journal = journal
         self._answer_by = answer_by
         self._progress = progress
+        self._note = note
 
     def kept(self, model: str, inspection: Inspection) -> Mapping[str, Reply]:
         """Return the replies that need not be asked for."""
@@ -93,3 +100,7 @@ class Recording:
     def state(self, model: str, text: str) -> None:
         """Say how a model's endpoints are; "" when all is well."""
         self._progress[model].state = text
+
+    def note(self, model: str, text: str) -> None:
+        """Say one thing about a model."""
+        self._note(f"{model}: {text}")

@@ -37,6 +37,9 @@ class Observer(Protocol):
     def state(self, model: str, text: str) -> None:
         """Show a line about a model: "2 of 3 replicas out of reach, next try in 8 s"; "" when all is well."""
 
+    def note(self, model: str, text: str) -> None:
+        """Say one thing about a model that people should know of, once."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Prompting:

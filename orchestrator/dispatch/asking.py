@@ -11,14 +11,13 @@ import asyncio
 import contextlib
 import dataclasses
 import datetime
-import logging
 import re
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 import tenacity
 
-from orchestrator.dispatch import ConnectedModel, Effort, Prompting, Recorder
+from orchestrator.dispatch import ConnectedModel, Effort, Observer, Prompting, Recorder
 from orchestrator.dispatch.call import Call
 from orchestrator.dispatch.faults import CallError, Verdict, one_line
 from orchestrator.dispatch.images import ImageCache
@@ -26,8 +25,6 @@ from orchestrator.dispatch.pace import Pace
 from orchestrator.dispatch.replicas import ModelOverError, Replica, Replicas
 from orchestrator.dispatch.requests import UnsentError, megabytes, next_questions, serialised
 from orchestrator.vocabulary import AskedQuestion, Attempt, Inspection, Reply
-
-logger = logging.getLogger(__name__)
 
 _IMAGE_FIELD = re.compile(r"images\[(\d+)\]")
 
@@ -56,6 +53,7 @@ class Asker:
         prompting: Prompting,
         effort: Effort,
         recorder: Recorder,
+        observer: Observer,
         pace: Pace,
     ) -> None:
         self._model = model
@@ -64,6 +62,7 @@ class Asker:
         self._prompting = prompting
         self._effort = effort
         self._recorder = recorder
+        self._observer = observer
         self._pace = pace
         self._broken_in_a_row = 0
         self._told_of_oddities = False
@@ -216,4 +215,6 @@ class Asker:
     def _tell_of(self, oddity: str, target: str) -> None:
         if not self._told_of_oddities:
             self._told_of_oddities = True
-            logger.warning("%s at %s broke the contract (told once): %s", self._model.name, target, oddity)
+            self._observer.note(
+                self._model.name, one_line(f"{target} broke the contract (told once): {oddity}")
+            )

@@ -57,7 +57,7 @@ async def fan_out(
     for model in models:
         replicas = Replicas(model, effort, pace, observer)
         shared = _SharedRecorder(recorder)
-        asker = Asker(model, replicas, images, prompting, effort, shared, pace)
+        asker = Asker(model, replicas, images, prompting, effort, shared, observer, pace)
         parts.append(_Part(model, replicas, asker, shared))
     try:
         async with asyncio.TaskGroup() as group:

@@ -71,3 +71,9 @@ async def test_a_reply_is_kept_before_it_is_counted(sample_factory):
     assert (p.done, p.right) == (1, 1)
     recording.state("m", "out of reach")
     assert p.state == "out of reach"
+
+
+def test_a_note_about_a_model_is_said_with_its_name():
+    said = []
+    Recording(Journal(), AnswerBy.TEXT, {}, said.append).note("m", "broke the contract")
+    assert said == ["m: broke the contract"]

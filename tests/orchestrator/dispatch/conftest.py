@@ -256,6 +256,7 @@ class Memory:
         self.replies: dict[tuple[str, str], Reply] = {}
         self.attempts: list[Attempt] = []
         self.states: list[tuple[str, str]] = []
+        self.notes: list[tuple[str, str]] = []
         self.on_keep: Callable[[Reply], None] = lambda reply: None
 
     def kept(self, model: str, inspection: Inspection) -> dict[str, Reply]:
@@ -276,6 +277,9 @@ class Memory:
 
     def state(self, model: str, text: str) -> None:
         self.states.append((model, text))
+
+    def note(self, model: str, text: str) -> None:
+        self.notes.append((model, text))
 
     def of(self, model: str) -> list[Reply]:
         return [reply for (name, _), reply in self.replies.items() if name == model]
