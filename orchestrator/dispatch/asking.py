@@ -35,6 +35,10 @@ class _Progress:
 
     inspection: Inspection
     replies: dict[str, Reply]
+    answered: set[str] = dataclasses.field(default_factory=set)
+    """Questions that got a reply in this session."""
+    broken: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Those of them that failed by the service's own fault, and how."""
     attempts: int = 0
     incomplete: int = 0
     """Streams that ended well, but left questions out."""
@@ -83,6 +87,9 @@ class Asker:
             await self._fail(progress, failure)
             if error.verdict is not Verdict.REFUSED:
                 self._count_broken(failure)
+        else:
+            if progress.broken and progress.answered == progress.broken.keys():
+                self._count_broken(next(reversed(progress.broken.values())))
 
     async def _insist(self, progress: _Progress) -> None:
         attempts = tenacity.AsyncRetrying(
@@ -121,7 +128,8 @@ class Asker:
     async def _call(self, progress: _Progress, questions: Sequence[AskedQuestion], replica: Replica) -> None:
         async def keep(reply: Reply) -> None:
             await self._keep(progress, reply)
-            self._broken_in_a_row = 0
+            if not reply.failure:
+                self._broken_in_a_row = 0
 
         progress.attempts += 1
         progress.last = replica
@@ -136,7 +144,11 @@ class Asker:
                 self._model.card.max_request_bytes,
             )
             progress.request_bytes = len(request)
-            await call.make(replica.client, request, self._effort.timeout_seconds, keep)
+            try:
+                await call.make(replica.client, request, self._effort.timeout_seconds, keep)
+            finally:
+                progress.answered |= call.answered
+                progress.broken |= call.broken
             if missing := call.missing():
                 progress.incomplete += 1
                 again = progress.incomplete <= self._pace.incomplete_streams

@@ -20,6 +20,8 @@ class Call:
         self.asked = frozenset(question_ids)
         self.answered: set[str] = set()
         """Questions whose reply is kept."""
+        self.broken: dict[str, str] = {}
+        """Those of them that failed by the service's own fault, and how."""
         self.oddities: list[str] = []
         """Responses that the contract does not allow, the first few. They were ignored."""
         self.request_bytes = 0
@@ -46,8 +48,11 @@ class Call:
                 elif question_id in self.answered:
                     self._note(f"a second answer to {question_id!r}")
                 else:
-                    await keep(wire.reply(response, time.monotonic() - sent))
+                    reply = wire.reply(response, time.monotonic() - sent)
+                    await keep(reply)
                     self.answered.add(question_id)
+                    if wire.service_failed(response):
+                        self.broken[question_id] = reply.failure
 
     def _note(self, oddity: str) -> None:
         if len(self.oddities) < _ODDITIES_TOLD:

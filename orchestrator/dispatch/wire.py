@@ -175,6 +175,14 @@ def _finite(number: float) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def service_failed(message: pb.AnswerResponse) -> bool:
+    """Whether a question has no answer by the service's own fault, and not the question's or a provider's."""
+    return not message.HasField("answered") and message.failure.reason not in (
+        pb.FAILURE_REASON_CONTEXT_TOO_LONG,
+        pb.FAILURE_REASON_PROVIDER,
+    )
+
+
 def _failure(message: pb.AnswerResponse) -> str:
     if not message.HasField("failure"):
         return "the service broke the contract: its response holds neither an answer nor a failure"

@@ -114,6 +114,18 @@ class Steps:
         return step
 
     @staticmethod
+    def fail(failure: pb.Failure, answer: int = 0) -> Step:
+        """Answer `answer` questions, and give this failure to the others."""
+
+        async def step(service: ScriptedService, request: pb.AnswerRequest, context: Any) -> Any:
+            for question in request.questions[:answer]:
+                yield answered(question)
+            for question in request.questions[answer:]:
+                yield pb.AnswerResponse(question_id=question.question_id, failure=failure)
+
+        return step
+
+    @staticmethod
     def garble(after: int = 0) -> Step:
         """Answer `after` questions, then send bytes that are no message of the contract."""
 

@@ -197,6 +197,36 @@ async def test_ten_broken_inspections_in_a_row_stop_the_model(house, steps):
     assert len(service.requests) == 10
 
 
+@pytest.mark.parametrize("reason", [pb.FAILURE_REASON_INTERNAL, pb.FAILURE_REASON_OUT_OF_MEMORY])
+async def test_ten_inspections_in_a_row_with_nothing_but_the_services_failures_stop_the_model(
+    house, steps, reason
+):
+    service = await house.service()
+    service.otherwise = steps.fail(pb.Failure(reason=reason, message="illegal memory access"))
+    (ending,) = await house.run(house.inspections(30), house.model(service), concurrency=1)
+    assert ending.reason.startswith("10 inspections in a row failed, the last: ")
+    assert ending.reason.endswith(": illegal memory access")
+    assert len(service.requests) == 10
+    assert len(failures(house)) == 30
+
+
+async def test_questions_that_fail_beside_others_that_are_answered_do_not_stop_the_model(house, steps):
+    service = await house.service()
+    service.otherwise = steps.fail(pb.Failure(reason=pb.FAILURE_REASON_INTERNAL), answer=1)
+    (ending,) = await house.run(house.inspections(15), house.model(service), concurrency=1)
+    assert ending.reason == ""
+    assert len(failures(house)) == 30
+
+
+@pytest.mark.parametrize("reason", [pb.FAILURE_REASON_CONTEXT_TOO_LONG, pb.FAILURE_REASON_PROVIDER])
+async def test_questions_that_fail_by_their_own_fault_do_not_stop_the_model(house, steps, reason):
+    service = await house.service()
+    service.otherwise = steps.fail(pb.Failure(reason=reason))
+    (ending,) = await house.run(house.inspections(15), house.model(service), concurrency=1)
+    assert ending.reason == ""
+    assert len(service.requests) == 15
+
+
 async def test_broken_inspections_with_a_good_one_between_them_do_not_stop_the_model(house, steps):
     service = await house.service()
     broken = steps.refuse(Code.INTERNAL, "oops")
