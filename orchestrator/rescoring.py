@@ -15,7 +15,9 @@ from orchestrator.results import open_run
 from orchestrator.scoring import answers_file
 from orchestrator.scoring.cells import Column
 from orchestrator.scoring.mmad_protocol import table_csv
+from orchestrator.scoring.paired import Pairs, compare_all
 from orchestrator.scoring.summary import Scores, score, to_json
+from orchestrator.scoring.tally import tally
 from orchestrator.vocabulary import Record
 
 
@@ -27,6 +29,13 @@ class Rescored:
     records: Mapping[str, Callable[[], Iterator[Record]]]
     shots: Mapping[str, int]
     """Empty for an answers file, which does not say."""
+
+    @property
+    def pairs(self) -> Pairs:
+        """The paired comparisons; they are of the strict figures, so there are none MMAD's way."""
+        if any(scores.protocol == "mmad" for scores in self.scores.values()):
+            return {}
+        return compare_all({name: tally(read()) for name, read in self.records.items()})
 
     def json_text(self) -> str:
         """Return the scores as JSON, the same for the same answers, byte for byte."""
@@ -64,4 +73,6 @@ def rescore(path: Path, protocol: ScoringProtocol) -> Rescored:
         shots = {}
         records = {path.stem: functools.partial(answers_file.read, path, protocol)}
     scores = {name: score(read(), protocol) for name, read in records.items()}
+    if not any(sum(s.counts.values()) for s in scores.values()):
+        raise DataError(f"{path}: holds no answer.")
     return Rescored(scores, records, shots)

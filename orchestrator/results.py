@@ -16,6 +16,7 @@ from orchestrator.vocabulary import Outcome, Record
 if TYPE_CHECKING:
     import pandas as pd
 
+    from orchestrator.scoring.paired import Pairs
     from orchestrator.scoring.summary import Scores
 
 SUMMARY_FILE = "summary.json"
@@ -105,6 +106,14 @@ class Run:
 
         letters = frequent_letters(self.journal.records(None))
         return {MOST_FREQUENT_LETTER: score(always(self.journal.records(None), letters))}
+
+    @functools.cached_property
+    def comparisons(self) -> Pairs:
+        """Every two models on the same questions: differences with intervals, and paired tests."""
+        from orchestrator.scoring.paired import compare_all
+        from orchestrator.scoring.tally import tally
+
+        return compare_all({model.name: tally(self.records(model.name)) for model in self.models})
 
     def answers_frame(self) -> pd.DataFrame:
         """Return every answer as a row; the columns are those of `orchestrator export`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from orchestrator.results import Run
-from orchestrator.scoring.summary import to_json
+from orchestrator.scoring.summary import comparisons_to_json, to_json
 
 VERSION = 1
 
@@ -30,6 +30,7 @@ def summary(run: Run) -> dict[str, Any]:
             "protocol": "strict",
             "models": {name: to_json(scores) for name, scores in sorted(run.scores.items())},
             "references": {name: to_json(scores) for name, scores in run.references.items()},
+            "comparisons": comparisons_to_json(run.comparisons),
         },
         "execution": {
             "data": journal.meta("root"),

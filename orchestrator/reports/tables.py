@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.console import Console, Group
 from rich.markup import escape
@@ -15,10 +15,9 @@ from orchestrator.rescoring import Rescored
 from orchestrator.results import SUMMARY_FILE, Run
 from orchestrator.scoring.cells import SUBTASKS, Column
 from orchestrator.scoring.option_scores import Estimate
-from orchestrator.scoring.paired import leaders
+from orchestrator.scoring.paired import Pairs, leaders
 from orchestrator.scoring.summary import Figure, Row, Scores
-from orchestrator.scoring.tally import tally
-from orchestrator.vocabulary import Outcome, Record, Subtask
+from orchestrator.vocabulary import Outcome, Subtask
 
 _NAMED_FAILURES = 5
 _FIRST_WIDTH, _FIGURE_WIDTH, _GAP = 24, 15, 2
@@ -32,7 +31,7 @@ def show_run(run: Run) -> None:
     """Print a finished run's scores, its failures by name, and where the files are."""
     console = Console(highlight=False)
     shots = {model.name: model.shots for model in run.models}
-    best = bold({name: run.records(name) for name in shots}, shots)
+    best = bold(run.comparisons, shots)
     console.print(accuracy_tables(run.scores, run.references, best, console.width, shots))
     for name, count in run.unanswered().items():
         console.print(Text(f"\n{name}: {count:,} questions have no answer.", style="red"))
@@ -58,17 +57,13 @@ def show_run(run: Run) -> None:
 def show_scores(result: Rescored) -> None:
     """Print what `orchestrator score` found."""
     console = Console(highlight=False)
-    best: Bold = frozenset()
-    if next(iter(result.scores.values())).protocol == "strict":  # the paired test is of the strict figures
-        best = bold({name: read() for name, read in result.records.items()}, result.shots)
+    best = bold(result.pairs, result.shots)
     console.print(accuracy_tables(result.scores, {}, best, console.width, result.shots))
 
 
-def bold(records: Mapping[str, Iterable[Record]], shots: Mapping[str, int]) -> Bold:
+def bold(pairs: Pairs, shots: Mapping[str, int]) -> Bold:
     """Find what is printed bold: better than every rival by the paired test, at equal shots."""
-    if len(records) < 2:
-        return frozenset()
-    found = leaders({name: tally(of_model) for name, of_model in records.items()}, shots)
+    found = leaders(pairs, shots) if pairs else {}
     return frozenset((name, column) for (_, row, column), name in found.items() if row == Column.AVERAGE)
 
 
@@ -93,7 +88,12 @@ def accuracy_tables(
             room = width - _FIRST_WIDTH
         groups[-1].append(column)
         room -= needed
-    return Group(*(_table(group, best) for group in groups), *_notes(scores))
+    notes = [*_notes(scores)]
+    if best:
+        notes.append(
+            Text("* better than every rival (paired test over whole images, equal shots).", style="dim")
+        )
+    return Group(*(_table(group, best) for group in groups), *notes)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,14 +133,15 @@ def _table(columns: Sequence[_Column], best: Bold) -> Table:
 
 
 def _cell(row: Row, column: Column, *, dim: bool, strong: bool) -> Text:
-    return _figure(row.get(column), "bold green" if strong else "dim" if dim else "")
+    # The star says it where there is no bold: in a log, on paper.
+    return _figure(row.get(column), "bold green" if strong else "dim" if dim else "", "*" if strong else " ")
 
 
-def _figure(figure: Figure | Estimate | None, style: str = "") -> Text:
+def _figure(figure: Figure | Estimate | None, style: str = "", mark: str = " ") -> Text:
     if figure is None or figure.value is None or figure.low is None or figure.high is None:
         return Text("-", style="dim")
     interval = f"[{figure.low:.0f}, {figure.high:.0f}]"
-    return Text(f"{figure.value:.1f}", style=style) + Text(f"  {interval:>9}", style="dim")
+    return Text(f"{figure.value:.1f}{mark}", style=style) + Text(f" {interval:>9}", style="dim")
 
 
 def _add_option_scores(table: Table, columns: Sequence[_Column]) -> None:
@@ -165,6 +166,8 @@ def _add_outcomes(table: Table, columns: Sequence[_Column]) -> None:
     table.add_row(
         "Questions", *("" if c.is_reference else f"{n:,}" for c, n in zip(columns, totals, strict=True))
     )
+    if any(c.scores.protocol == "mmad" for c in columns):
+        table.add_row("  counted", *(f"{c.scores.counted:,}" for c in columns))
     for outcome in (Outcome.FAILED, Outcome.UNREADABLE, Outcome.REFUSED, Outcome.MISSING):
         counts = [0 if c.is_reference else c.scores.counts[outcome] for c in columns]
         if any(counts):

@@ -23,6 +23,7 @@ from orchestrator.vocabulary import Option, Outcome, QuestionType, Record
 
 _ANY_LETTER: Final = tuple(Option(letter, "") for letter in "ABCDE")
 """What may be read where an entry does not list its options."""
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _REQUIRED: Final = ("image", "question", "question_type", "correct_answer")
 
 
@@ -43,6 +44,8 @@ def read(path: Path, protocol: ScoringProtocol = "strict") -> Iterator[Record]:
         with path.open("rb") as file:
             if _first_byte(path) != b"[":
                 raise DataError(f"{path}: not a JSON list. An answers file is MMAD's list of answers.")
+            if file.read(len(_BYTE_ORDER_MARK)) != _BYTE_ORDER_MARK:
+                file.seek(0)
             for number, entry in enumerate(ijson.items(file, "item"), start=1):
                 where = f"{path}, entry {number}"
                 image = _image(entry, where)
@@ -94,7 +97,7 @@ def _entry(record: Record, text: str) -> dict[str, Any]:
 
 def _first_byte(path: Path) -> bytes:
     with path.open("rb") as file:
-        return file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+        return file.read(4096).removeprefix(_BYTE_ORDER_MARK).lstrip()[:1]
 
 
 def _image(entry: object, where: str) -> str:

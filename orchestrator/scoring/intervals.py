@@ -24,6 +24,9 @@ LEVEL: Final = 0.95
 RESAMPLES: Final = 2000
 
 
+_NO_WIDTH: Final = 1e-9
+
+
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Figures:
     """Every figure of one model, in percent; NaN where it does not exist. Arrays are (rows, len(COLUMNS))."""
@@ -116,10 +119,11 @@ def bootstrap(
     resampled = [compute(parts.group_sums(w, values) * scale) for w in draws(parts, seed, resamples)]
     low, high = quantiles(np.concatenate(resampled) if resampled else value[None])
     images = _effective(parts, table)
-    for at, p in ((0.0, 0.0), (100.0, 1.0)):
-        for place in zip(*np.nonzero((value == at) & (images > 0)), strict=True):
-            total = float(images[place])
-            low[place], high[place] = (100 * limit for limit in wilson(p * total, total))
+    # No resample differs from the sample: at 0 and 100 %, and where each stratum is all right or all wrong.
+    # An interval of no width would claim a certainty that nobody has.
+    for place in zip(*np.nonzero((high - low < _NO_WIDTH) & (images > 0)), strict=True):
+        total = float(images[place])
+        low[place], high[place] = (100 * limit for limit in wilson(value[place] / 100 * total, total))
     held_cells = cells.held_columns(parts.per_dataset(held) > 0)
     return Figures(parts, value, low, high, _support(parts, held), held_cells)
 

@@ -12,7 +12,7 @@ import io
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from orchestrator.scoring.cells import COLUMNS, Column
+from orchestrator.scoring.cells import COLUMNS, UNTYPED, Column
 from orchestrator.scoring.intervals import point_figures
 from orchestrator.scoring.tally import tally
 from orchestrator.vocabulary import Record
@@ -32,10 +32,15 @@ def counts(record: Record) -> bool:
 
 
 def accuracy_csv(records: Iterable[Record]) -> str:
-    """Return the table of one model, scored MMAD's way, in the published layout."""
+    """Return the table of one model, scored MMAD's way, in the published layout.
+
+    Without question types nothing of it exists: all figures are then empty, not 0.
+    """
     table = tally(record for record in records if counts(record))
     if not table.images:
         return table_csv({})
+    if not table.asked[:, :UNTYPED].any():
+        return table_csv({name: {} for name in dict.fromkeys(image.dataset for image in table.images)})
     parts, values = point_figures(table, empty_counts_zero=True)
     names = [*parts.dataset_names, Column.AVERAGE]
     return table_csv(

@@ -108,7 +108,13 @@ class OptionScores:
         )
         scale = np.repeat(parts.scale, np.diff([*parts.groups, len(parts.images)]))
         value = of.compute(np.ones((1, len(parts.images))))[0]
-        low, high = quantiles(np.concatenate([of.compute(w * scale) for w in draws(parts, seed, resamples)]))
+        resampled = np.concatenate([of.compute(w * scale) for w in draws(parts, seed, resamples)])
+        errors = of.calibration_columns
+        # A sum of absolute gaps grows with the noise in them, and a resample is noisier than the sample: its
+        # intervals are moved by as much, or they could lie wholly above the figure that they belong to.
+        resampled[:, errors] += value[errors] - resampled[:, errors].mean(axis=0)
+        low, high = quantiles(resampled)
+        low[errors] = np.maximum(low[errors], 0.0)
         estimates = [
             Estimate(None, None, None) if math.isnan(v) else Estimate(float(v), float(a), float(b))
             for v, a, b in zip(value, low, high, strict=True)
@@ -147,6 +153,8 @@ class _Sample:
         self._datasets = [np.nonzero(detection & (dataset == d))[0] for d in range(len(parts.dataset_names))]
         self.subtasks = tuple(s for s in (*Subtask, None) if s in subtask)
         self._members = [np.nonzero([s is member for s in subtask])[0] for member in self.subtasks]
+        before = 2 * (len(parts.dataset_names) + 1)
+        self.calibration_columns = slice(before, before + len(self.subtasks))
 
     def compute(self, weights: Array) -> Array:
         """Percent, (resamples, figures): AUROC and AP of data sets and mean, ECE, the mass outside."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -119,36 +120,54 @@ def compare(
     )
 
 
-def leaders(
-    models: Mapping[str, Table], shots: Mapping[str, int], *, seed: int = 0
-) -> dict[tuple[int, str, Column], str]:
+Pairs = Mapping[tuple[str, str], Comparison]
+"""(first model, second model) to their comparison, each pair once."""
+
+
+def compare_all(models: Mapping[str, Table], *, seed: int = 0) -> Pairs:
+    """Compare every two models, in the order of their names.
+
+    Raises:
+        UserError: two of them were not asked the same questions.
+    """
+    return {
+        (first, second): compare(models[first], models[second], seed=seed)
+        for first, second in itertools.combinations(sorted(models), 2)
+    }
+
+
+def leaders(pairs: Pairs, shots: Mapping[str, int]) -> dict[tuple[int, str, Column], str]:
     """Find what a table prints bold: the models that are better than every rival at equal shots.
 
     Better means a significant difference by `compare`. It has to hold against all rivals at once, so more
     rivals make it harder, and no further correction is needed.
 
     Args:
-        models: Tables by name.
+        pairs: All pairs of the models.
         shots: How many templates each model really had, by name.
-        seed: Of the bootstrap and the test.
 
     Returns:
         (shots, row, column) to a model's name, where one leads and has a rival.
     """
-
-    @functools.cache
-    def comparison(first: str, second: str) -> Comparison:
-        return compare(models[first], models[second], seed=seed)
-
     found: dict[tuple[int, str, Column], str] = {}
-    for number in sorted(set(shots.values())):
-        equals = [name for name in models if shots[name] == number]
-        for best in equals:
-            rivals = [comparison(best, rival).rows for rival in equals if rival != best]
-            for row, column in ((r, c) for r in (rivals[0] if rivals else {}) for c in rivals[0][r]):
-                if all(_better(column, rival[row][column]) for rival in rivals):
-                    found[number, row, column] = best
+    for best, number in shots.items():
+        rivals = [name for name in shots if name != best and shots[name] == number]
+        ahead = [_ahead(pairs, best, rival) for rival in rivals]
+        if ahead:
+            found |= {(number, row, column): best for row, column in set.intersection(*ahead)}
     return found
+
+
+def _ahead(pairs: Pairs, one: str, other: str) -> set[tuple[str, Column]]:
+    """Where `one` is better than `other`, significantly."""
+    turned = (one, other) not in pairs
+    comparison = pairs[(other, one) if turned else (one, other)]
+    return {
+        (row, column)
+        for row, columns in comparison.rows.items()
+        for column, difference in columns.items()
+        if _better(column, difference, turned=turned)
+    }
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -161,9 +180,10 @@ def holm(p: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _better(column: Column, difference: Difference) -> bool:
+def _better(column: Column, difference: Difference, *, turned: bool) -> bool:
     falls = column in (Column.OVERKILL, Column.MISS)
-    return difference.significant and (difference.value < 0 if falls else difference.value > 0)
+    gain = -difference.value if falls != turned else difference.value
+    return difference.significant and gain > 0
 
 
 def _row(value: Array, low: Array, high: Array, p: Array) -> dict[Column, Difference]:

@@ -19,6 +19,7 @@ from orchestrator.scoring.baselines import chance
 from orchestrator.scoring.cells import COLUMNS, SUBTASKS, Column, dataset_rank
 from orchestrator.scoring.intervals import RESAMPLES, Figures, bootstrap, point_figures
 from orchestrator.scoring.option_scores import OptionScoreFigures, OptionScores
+from orchestrator.scoring.paired import Pairs
 from orchestrator.scoring.positions import LetterShare, Positions
 from orchestrator.scoring.repeats import Repeats, spread
 from orchestrator.scoring.tally import Tally
@@ -157,6 +158,14 @@ def to_json(scores: Scores) -> dict[str, Any]:
     """
     tree: dict[str, Any] = _plain(scores)
     return {**tree, "partial": scores.partial}
+
+
+def comparisons_to_json(pairs: Pairs) -> list[dict[str, Any]]:
+    """Return the paired comparisons as plain values, as `to_json` does: first minus second, in points."""
+    return [
+        {"first": first, "second": second, **_plain(comparison)}
+        for (first, second), comparison in pairs.items()
+    ]
 
 
 def _row(figures: Figures, row: int) -> Row:

@@ -46,6 +46,19 @@ def test_an_answers_file_is_scored_by_both_protocols(cli, answers_file):
     assert figures["strict"]["Average"]["value"] == 75.0
 
 
+def test_mmads_way_says_how_many_entries_counted(cli, answers_file):
+    result = cli("score", answers_file, "--protocol", "mmad")
+    lines = [line.split() for line in result.out.splitlines()]
+    assert ["Questions", "5"] in lines
+    assert ["counted", "4"] in lines
+
+
+def test_a_byte_order_mark_does_not_matter(cli, answers_file):
+    plain = cli("score", answers_file, "--json").out
+    answers_file.write_bytes(b"\xef\xbb\xbf" + answers_file.read_bytes())
+    assert cli("score", answers_file, "--json").out == plain
+
+
 def test_the_table_goes_to_a_csv(cli, answers_file, tmp_path):
     result = cli("score", answers_file, "--protocol", "mmad", "--csv", tmp_path / "out.csv")
     assert result.code == 0
@@ -61,6 +74,7 @@ def test_the_table_goes_to_a_csv(cli, answers_file, tmp_path):
         (None, "does not exist"),
         ("[{", "broken JSON"),
         ("{}", "not a JSON list"),
+        ("[]", "holds no answer"),
         ('[{"image": "a/b/c.png"}]', "entry 1"),
     ],
 )

@@ -151,7 +151,12 @@ def test_a_model_can_join_a_run(ask, chance, tmp_path):
     ask()
     result = ask("--endpoint", f"second={chance}")
     assert result.code == 0
-    assert set(summary(tmp_path / "run")["scores"]["models"]) == {"chance", "second"}
+    scores = summary(tmp_path / "run")["scores"]
+    assert set(scores["models"]) == {"chance", "second"}
+    (pair,) = scores["comparisons"]
+    assert (pair["first"], pair["second"]) == ("chance", "second")
+    assert pair["rows"]["Average"]["Average"]["value"] == 0.0
+    assert pair["mcnemar"]["Sample-Parts"]["p"] == 1.0
 
 
 def test_a_missing_image_fails_its_own_questions_by_path_and_can_be_asked_again(ask, own_data, tmp_path):
@@ -356,6 +361,8 @@ def test_the_hubs_csv_can_be_asked_and_its_limits_are_said(ask, own_data, tmp_pa
     assert result.code == 0, result.err
     assert "no question types" in result.err
     assert "All questions" in result.out
+    table = list(csv.reader((tmp_path / "run" / "answers_1_shot_chance_accuracy.csv").open()))
+    assert {cell for row in table[1:] for cell in row[1:]} == {""}  # nothing of it exists: not 0
 
 
 def test_a_dry_run_says_what_would_be_asked_and_leaves_nothing(ask, tmp_path):

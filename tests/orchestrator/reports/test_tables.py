@@ -7,7 +7,9 @@ from rich.console import Console
 
 from orchestrator.reports.tables import accuracy_tables, bold
 from orchestrator.scoring.cells import Column
+from orchestrator.scoring.paired import compare_all
 from orchestrator.scoring.summary import score
+from orchestrator.scoring.tally import tally
 from orchestrator.vocabulary import Option, Outcome, QuestionType, Record
 
 KINDS = (QuestionType.ANOMALY_DETECTION, QuestionType.DEFECT_CLASSIFICATION)
@@ -59,10 +61,19 @@ def test_as_many_tables_as_the_width_asks_for(width):
 
 
 def test_what_is_better_than_every_rival_is_bold_at_equal_shots_only():
-    several = {"good": list(records(0.9)), "poor": list(records(0.4))}
-    best = bold(several, {"good": 1, "poor": 1})
+    several = {"good": tally(records(0.9)), "poor": tally(records(0.4))}
+    best = bold(compare_all(several), {"good": 1, "poor": 1})
     assert ("good", Column.DEFECT_CLASSIFICATION) in best
     assert not any(name == "poor" for name, column in best if column is not Column.MISS)
-    equal = {"one": list(records(0.9)), "two": list(records(0.9))}
-    assert not bold(equal, {"one": 1, "two": 1})
-    assert not bold({"alone": list(records(0.9))}, {"alone": 1})
+    assert not bold(compare_all(several), {"good": 1, "poor": 4})
+    equal = {"one": tally(records(0.9)), "two": tally(records(0.9))}
+    assert not bold(compare_all(equal), {"one": 1, "two": 1})
+    assert not bold({}, {"alone": 1})
+
+
+def test_what_is_best_has_a_star_where_there_is_no_bold():
+    shown = text(best=frozenset({("good", Column.DEFECT_CLASSIFICATION)}), good=0.9, poor=0.4)
+    line = next(line for line in shown.splitlines() if line.startswith("Defect Classification"))
+    assert "90.0*" in line
+    assert "40.0 " in line
+    assert "* better than every rival" in shown

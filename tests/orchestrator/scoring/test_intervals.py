@@ -168,3 +168,19 @@ def test_resamples_without_the_figure_are_left_out_of_its_interval():
     assert low[:2] == pytest.approx([1.05, 2.0])
     assert high[:2] == pytest.approx([2.95, 2.0])
     assert np.isnan([low[2], high[2]]).all()
+
+
+def test_no_interval_claims_certainty_where_no_resample_differs(record):
+    """One product all right, the other all wrong: 50 %, in every resample."""
+    records = [
+        record(
+            f"Own/{product}/bad/{i}.png", QuestionType.DEFECT_ANALYSIS, letter="A" if product == "p" else "B"
+        )
+        for product in "pq"
+        for i in range(6)
+    ]
+    figures = bootstrap(tally(records), seed=0, resamples=200)
+    column = COLUMNS.index(Column.DEFECT_ANALYSIS)
+    assert figures.value[0, column] == 50
+    low, high = (100 * limit for limit in wilson(6, 12))
+    assert (figures.low[0, column], figures.high[0, column]) == pytest.approx((low, high))

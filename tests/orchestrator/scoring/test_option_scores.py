@@ -115,3 +115,16 @@ def test_images_are_found_again_in_the_partition(record):
     one = record(option_scores=scores(A=0.9, B=0.1))
     assert ImageKey("DS-MVTec", "bottle", False, one.key) in tally([one]).images
     assert measure([one]).scored == 1
+
+
+def test_the_calibration_errors_interval_holds_its_own_value(record):
+    """Resamples are noisier than the sample, and noise only adds to a sum of absolute gaps."""
+    numbers = random.Random(0)
+    records = []
+    for i in range(90):
+        sure = numbers.uniform(0.3, 0.95)
+        right = "A" if numbers.random() < sure else "B"
+        chances = scores(A=sure, **dict.fromkeys("BCD", (1 - sure) / 3))
+        records.append(record(f"Own/p/bad/{i}.png", correct=right, options=FOUR, option_scores=chances))
+    error = measure(records, resamples=300).calibration_error[Subtask.DEFECT_CLASSIFICATION]
+    assert 0 <= error.low < error.value < error.high

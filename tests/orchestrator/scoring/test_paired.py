@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 from orchestrator.errors import UserError
 from orchestrator.scoring.cells import Column
 from orchestrator.scoring.intervals import point_figures
-from orchestrator.scoring.paired import compare, holm, leaders
+from orchestrator.scoring.paired import compare, compare_all, holm, leaders
 from orchestrator.scoring.tally import tally
 from orchestrator.vocabulary import Outcome, QuestionType
 
@@ -138,7 +138,7 @@ def test_bold_means_better_than_every_rival_at_equal_shots(simulate):
         "better, but with more shots": tally(simulate(4, skill=0.99)),
     }
     shots = dict.fromkeys(models, 1) | {"better, but with more shots": 4}
-    bold = leaders(models, shots)
+    bold = leaders(compare_all(models), shots)
     assert bold[1, "Average", Column.AVERAGE] == "good"
     assert bold[1, "Average", Column.MISS] == "good"
     assert all(number == 1 for number, _, _ in bold)
@@ -146,4 +146,9 @@ def test_bold_means_better_than_every_rival_at_equal_shots(simulate):
 
 def test_nobody_is_bold_when_a_rival_is_as_good(simulate):
     models = {"one": tally(simulate(1, skill=0.8)), "two": tally(simulate(2, skill=0.8))}
-    assert (1, "Average", Column.AVERAGE) not in leaders(models, dict.fromkeys(models, 1))
+    assert (1, "Average", Column.AVERAGE) not in leaders(compare_all(models), dict.fromkeys(models, 1))
+
+
+def test_every_pair_is_compared_once_in_the_order_of_names(simulate):
+    models = {name: tally(simulate(seed, skill=0.8)) for seed, name in enumerate("cab")}
+    assert list(compare_all(models)) == [("a", "b"), ("a", "c"), ("b", "c")]
