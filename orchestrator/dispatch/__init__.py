@@ -67,7 +67,8 @@ class Effort:
     patience_seconds: float = 60.0
     """How long a model may be out of reach altogether before the run goes on without it."""
     attempts: int = 5
-    """At one inspection. Being told to come back later does not count, nor does waiting for a replica."""
+    """In a row at one inspection that bring no reply. Being told to come back later does not count, nor does
+    waiting for a replica."""
     image_cache_bytes: int = 64 * 2**20
 
 

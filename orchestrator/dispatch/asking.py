@@ -92,24 +92,25 @@ class Asker:
                 self._count_broken(next(reversed(progress.broken.values())))
 
     async def _insist(self, progress: _Progress) -> None:
-        attempts = tenacity.AsyncRetrying(
-            stop=tenacity.stop_after_attempt(self._effort.attempts),
-            wait=self._pace.backoff(),
-            retry=tenacity.retry_if_exception(
-                lambda error: isinstance(error, CallError) and error.verdict is Verdict.AGAIN
-            ),
-            sleep=self._replicas.pause,
-            reraise=True,
-        )
-        async for attempt in attempts:
-            with attempt:
-                while questions := next_questions(
-                    progress.inspection, progress.replies, self._prompting.history
-                ):
-                    await self._attempt(progress, questions)
+        """Call until each question has a reply. Attempts are counted anew after each that brought one."""
+        while questions := next_questions(progress.inspection, progress.replies, self._prompting.history):
+            attempts = tenacity.AsyncRetrying(
+                stop=tenacity.stop_after_attempt(self._effort.attempts),
+                wait=self._pace.backoff(),
+                retry=tenacity.retry_if_exception(
+                    lambda error: isinstance(error, CallError) and error.verdict is Verdict.AGAIN
+                ),
+                sleep=self._replicas.pause,
+                reraise=True,
+            )
+            async for attempt in attempts:
+                with attempt:
+                    while not await self._attempt(progress, questions):
+                        pass  # the next slot waits as long as the replica wants to be left alone
 
-    async def _attempt(self, progress: _Progress, questions: Sequence[AskedQuestion]) -> None:
-        """Make one call. Return, too, when the replica asks to be left alone; the next slot waits for it."""
+    async def _attempt(self, progress: _Progress, questions: Sequence[AskedQuestion]) -> bool:
+        """Make one call. Return whether it brought a reply; False, without an error, is "later"."""
+        answered = len(progress.answered)
         async with self._replicas.slot(avoid=progress.last) as replica:
             era = replica.limit.era
             try:
@@ -120,14 +121,19 @@ class Asker:
                     raise ModelOverError from None
                 if error.verdict in (Verdict.AGAIN, Verdict.LATER):
                     self._replicas.failed(replica, era, error)
-                if error.verdict is not Verdict.LATER:
-                    raise
-            else:
-                self._replicas.succeeded(replica)
+                    if self._replicas.over:
+                        raise ModelOverError from None
+                    came = len(progress.answered) > answered
+                    if came or error.verdict is Verdict.LATER:
+                        return came
+                raise
+            self._replicas.succeeded(replica)
+        return True
 
     async def _call(self, progress: _Progress, questions: Sequence[AskedQuestion], replica: Replica) -> None:
         async def keep(reply: Reply) -> None:
             await self._keep(progress, reply)
+            self._replicas.answered(replica)
             if not reply.failure:
                 self._broken_in_a_row = 0
 

@@ -39,6 +39,11 @@ class Pace:
     So many, and those that are under way by then, are kept as failed: a run with `--retry-failed` asks them
     again. To hold their failures back instead would make a reply wait for other inspections.
     """
+    timeouts_in_a_row: int = 3
+    """Rounds of calls at every replica that time out without one reply, until the model is given up. Each
+    round has half as many calls as the one before: one that merely had too much to do gets through."""
+    turned_away_patiences: float = 10.0
+    """How often the patience may pass, beside one attempt's time, while a model says nothing but "later"."""
     incomplete_streams: int = 2
     """How often a stream may end well without all answers before its inspection is failed."""
 

@@ -20,7 +20,7 @@ from typing import Self
 from orchestrator.dispatch import ConnectedModel, Effort, Observer
 from orchestrator.dispatch.cards import differences
 from orchestrator.dispatch.client import Client
-from orchestrator.dispatch.faults import CallError, one_line
+from orchestrator.dispatch.faults import CallError, Verdict, one_line
 from orchestrator.dispatch.limit import AdaptiveLimit
 from orchestrator.dispatch.pace import Pace
 from orchestrator.vocabulary import Endpoint
@@ -46,6 +46,8 @@ class Replica:
         self.in_flight = 0
         self.strikes = 0
         """Failed calls and probes since the last call that ended well."""
+        self.timeouts = 0
+        """Rounds of calls since its last reply that have timed out."""
         self.benched = False
         self.trouble = ""
         """Why a probe found it unfit; "" on the bench means that the probe is still under way."""
@@ -71,6 +73,8 @@ class Replicas:
         self._probes: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._over_event = asyncio.Event()
+        self._turned_away_since: float | None = None
+        """When a replica first said "later", after the last reply of any (monotonic clock)."""
         self._patience: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> Self:
@@ -121,6 +125,11 @@ class Replicas:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._over_event.wait(), seconds)
 
+    def answered(self, replica: Replica) -> None:
+        """Take note of a reply."""
+        replica.timeouts = 0
+        self._turned_away_since = None
+
     def succeeded(self, replica: Replica) -> None:
         """Take note of a call that ended well."""
         replica.strikes = 0
@@ -128,6 +137,10 @@ class Replicas:
 
     def failed(self, replica: Replica, era: int, error: CallError) -> None:
         """Take note of a call, started in the limit's `era`, that ended with a passing fault."""
+        if error.code == "DEADLINE_EXCEEDED" and era == replica.limit.era:  # once for a round of calls
+            self._timed_out(replica)
+        if error.verdict is Verdict.LATER:
+            self._turned_away(replica, error)
         replica.limit.congested(era)
         if error.wait_seconds is not None:
             self._rest(replica, error.wait_seconds)
@@ -161,6 +174,27 @@ class Replicas:
             else:
                 self._bench(replica)
         return min(free, key=lambda replica: replica.in_flight / replica.limit.value, default=None)
+
+    def _timed_out(self, replica: Replica) -> None:
+        replica.timeouts += 1
+        number = self._pace.timeouts_in_a_row
+        if all(other.timeouts >= number or other.trouble for other in self._replicas):
+            self.end(
+                f"no answer within {self._effort.timeout_seconds:g} s, {number} times in a row "
+                f"({replica.endpoint.target}): it hangs, or it needs longer. Restart the service, or raise "
+                "--timeout"
+            )
+
+    def _turned_away(self, replica: Replica, error: CallError) -> None:
+        now = time.monotonic()
+        if self._turned_away_since is None:
+            self._turned_away_since = now
+        patience = self._pace.turned_away_patiences * self._effort.patience_seconds
+        if now - self._turned_away_since > patience + self._effort.timeout_seconds:
+            self.end(
+                f"turned away for {now - self._turned_away_since:.0f} s without one answer "
+                f"({replica.endpoint.target}: {error}): others may be using it. Run again when it has room"
+            )
 
     def _rest(self, replica: Replica, seconds: float) -> None:
         seconds = max(seconds, _SHORTEST_REST_SECONDS)
@@ -213,6 +247,7 @@ class Replicas:
             )
             return
         replica.benched = False
+        replica.timeouts = 0
         replica.trouble = ""
         self._be_patient()
         self._show()

@@ -1,5 +1,6 @@
 """What each status of a call does to an inspection and to its model."""
 
+import dataclasses
 import datetime
 import itertools
 
@@ -50,7 +51,7 @@ async def test_the_second_attempt_goes_to_another_replica(house, steps):
 async def test_attempts_that_are_spent_give_the_questions_a_failure(house, steps):
     service = await house.service()
     first, second = house.inspections(2)
-    service.script = [steps.refuse(Code.UNAVAILABLE, "the tower fell", after=n == 0) for n in range(3)]
+    service.script = [steps.refuse(Code.UNAVAILABLE, "the tower fell", after=n == 0) for n in range(4)]
     (ending,) = await house.run([first, second], house.model(service), attempts=3, concurrency=1)
     assert ending.reason == ""
     assert set(failures(house).values()) == {"gave up after 3 attempts: UNAVAILABLE: the tower fell"}
@@ -317,6 +318,61 @@ async def test_an_attempt_that_takes_too_long_is_ended_and_made_again(house, ste
     await house.run(house.inspections(1), house.model(service), timeout_seconds=0.2)
     assert house.memory.codes() == ["DEADLINE_EXCEEDED", "OK"]
     assert [len(request.questions) for request in service.requests] == [3, 2]
+
+
+async def test_a_model_that_hangs_while_it_answers_pings_is_given_up_and_its_questions_stay_missing(
+    house, steps
+):
+    service = await house.service()
+    service.otherwise = steps.hang()
+    (ending,) = await house.run(house.inspections(9), house.model(service), timeout_seconds=0.2)
+    assert ending.reason.startswith("no answer within 0.2 s, 3 times in a row")
+    assert "--timeout" in ending.reason
+    assert house.memory.replies == {}
+    assert len(service.requests) <= 4 + 2 + 1
+
+
+async def test_a_model_is_not_given_up_while_another_replica_answers(house, steps):
+    hung, well = await house.service(), await house.service()
+    hung.otherwise = steps.hang()
+    house.pace = dataclasses.replace(house.pace, timeouts_in_a_row=1)
+    (ending,) = await house.run(house.inspections(12), house.model(hung, well), timeout_seconds=1)
+    assert ending.reason == ""
+    assert "DEADLINE_EXCEEDED" in house.memory.codes()
+    assert len(house.memory.replies) == 36
+    assert failures(house) == {}
+
+
+async def test_attempts_that_bring_an_answer_each_do_not_use_up_the_attempts(house, steps):
+    service = await house.service()
+    service.otherwise = steps.refuse(Code.ABORTED, after=1)
+    (ending,) = await house.run(house.inspections(1, questions=8), house.model(service), attempts=2)
+    assert ending.reason == ""
+    assert [len(request.questions) for request in service.requests] == [8, 7, 6, 5, 4, 3, 2, 1]
+    assert failures(house) == {}
+
+
+async def test_a_model_that_says_nothing_but_later_is_given_up_after_its_time(house, steps):
+    service = await house.service()
+    wait = error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(nanos=100_000_000))
+    service.otherwise = steps.refuse(Code.RESOURCE_EXHAUSTED, "queue full", wait)
+    house.pace = dataclasses.replace(house.pace, turned_away_patiences=0.1)
+    (ending,) = await house.run(house.inspections(2), house.model(service), timeout_seconds=0.5)
+    assert ending.reason.startswith("turned away for ")
+    assert "queue full" in ending.reason
+    assert house.memory.replies == {}
+
+
+async def test_a_model_that_answers_something_between_its_laters_is_not_given_up(house, steps):
+    service = await house.service()
+    wait = error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(nanos=100_000_000))
+    later = steps.refuse(Code.RESOURCE_EXHAUSTED, "queue full", wait)
+    service.script = [later, later, steps.refuse(Code.RESOURCE_EXHAUSTED, "", wait, after=1)] * 5
+    house.pace = dataclasses.replace(house.pace, turned_away_patiences=0)
+    (inspection,) = house.inspections(1, questions=6)
+    (ending,) = await house.run([inspection], house.model(service), timeout_seconds=1)
+    assert ending.reason == ""
+    assert failures(house) == {}
 
 
 def _seconds_between(one, other):
