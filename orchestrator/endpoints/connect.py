@@ -1,7 +1,8 @@
 """Who answers at the endpoints, asked once before a run: every problem of every address at once.
 
 An address that does not answer is tried for a few seconds, since services are often started together with
-the run; one that answers that it is loading is waited for as long as the user says.
+the run; one that has answered that it is loading is waited for as long as the user says, also while it says
+nothing: a process that reads weights may not get round to it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from orchestrator.vocabulary import Endpoint, ModelCard
 REACH_SECONDS = 5.0
 """How long an address may give no answer at all."""
 _RETRY_SECONDS = 0.2
+_SILENT = ("UNAVAILABLE", "DEADLINE_EXCEEDED")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -75,25 +77,25 @@ async def _ask(
 ) -> _Found | str:
     """Return who answers, or what is wrong."""
     client = Client(endpoint, Pace())
-    started = time.monotonic()
-    last_heard = started
+    started = last_heard = time.monotonic()
+    until = started + reach_seconds
     said = ""
     try:
         while True:
             try:
-                card = await client.get_model(max(0.1, last_heard + reach_seconds - time.monotonic()))
+                card = await client.get_model(max(0.1, min(reach_seconds, until - time.monotonic())))
             except CallError as error:
                 now = time.monotonic()
-                if error.code == "UNAVAILABLE" and now - last_heard < reach_seconds:
-                    await asyncio.sleep(_RETRY_SECONDS)
-                    continue
-                return f"{_where(endpoint)}: {await explain(client, error, now - last_heard)}"
-            if card.state == "ready":
-                return _Found(endpoint, card)
-            last_heard = time.monotonic()
-            state = f"{card.state}: {card.state_detail}" if card.state_detail else card.state
-            if last_heard - started >= wait_seconds:
-                return f"{_where(endpoint)}: not ready after {wait_seconds:g} s ({state})"
+                if error.code not in _SILENT or now >= until:
+                    return f"{_where(endpoint)}: {await explain(client, error, now - last_heard)}"
+                state = f"silent now: {error}" if said else ""
+            else:
+                if card.state == "ready":
+                    return _Found(endpoint, card)
+                last_heard, until = time.monotonic(), started + wait_seconds
+                state = f"{card.state}: {card.state_detail}" if card.state_detail else card.state
+                if last_heard >= until:
+                    return f"{_where(endpoint)}: not ready after {wait_seconds:g} s ({state})"
             if state != said:
                 said = state
                 on_wait(f"{endpoint.name} at {endpoint.target} is {state}")

@@ -26,8 +26,13 @@ class Speaker(answer_pb2_grpc.AnswerServiceServicer):
         )
         self.card.MergeFrom(pb.GetModelResponse(**card))
         self.error: tuple[grpc.StatusCode, str] | None = None
+        self.silent = False
+        self.asked = 0
 
     async def GetModel(self, request: Any, context: Any) -> pb.GetModelResponse:  # noqa: N802
+        self.asked += 1
+        while self.silent:  # noqa: ASYNC110 - the test gives no sign
+            await asyncio.sleep(0.02)
         if self.error:
             await context.abort(*self.error)
         return self.card

@@ -67,6 +67,39 @@ async def test_a_model_that_goes_on_loading_is_an_error_that_says_so(servers, sp
     assert text == f"model at {target} (--endpoint): not ready after 0.3 s (loading: 60 %)"
 
 
+@pytest.mark.parametrize("error", [None, (grpc.StatusCode.UNAVAILABLE, "ping timeout")])
+async def test_a_model_that_was_loading_and_falls_silent_is_waited_for_as_long_as_the_user_says(
+    servers, speaker, endpoint, error
+):
+    loading = speaker(state=pb.STATE_LOADING)
+    target = await servers(loading)
+    said = []
+    connecting = asyncio.create_task(connect([endpoint(target)], 60, said.append, reach_seconds=0.3))
+    while not said:  # noqa: ASYNC110 - it gives no sign
+        await asyncio.sleep(0.01)
+    loading.silent, loading.error = error is None, error
+    asked = loading.asked
+    async with asyncio.timeout(30):
+        while loading.asked < asked + 4:  # noqa: ASYNC110 - one call takes 0.3 s, all together more
+            await asyncio.sleep(0.01)
+    assert not connecting.done()
+    loading.silent, loading.error = False, None
+    loading.card.state = pb.STATE_READY
+    assert len(await connecting) == 1
+    assert "is silent now: " in said[1]
+
+
+async def test_a_model_that_was_loading_and_stays_silent_is_told_as_such(servers, speaker, endpoint):
+    loading = speaker(state=pb.STATE_LOADING)
+    target = await servers(loading)
+
+    def fall_silent(text):
+        loading.silent = True
+
+    with pytest.raises(EndpointError, match="takes the connection, but never answers"):
+        await connect([endpoint(target)], 1, fall_silent, reach_seconds=0.3)
+
+
 async def test_a_service_that_starts_a_moment_later_is_reached(servers, speaker, endpoint, closed_port):
     connecting = asyncio.create_task(connect([endpoint(closed_port)], 0, print))
     await asyncio.sleep(0.5)
