@@ -2,7 +2,8 @@
 
 Each prints one line with its address on stdout, and its log goes to a file. They are in process groups of
 their own, so that Ctrl-C reaches the orchestrator alone, which drains and then ends them. If the
-orchestrator is killed, they see their parent gone and end by themselves (`--exit-with-parent`).
+orchestrator is killed, they see their parent gone and end by themselves (`--exit-with-parent`). What a
+service has started itself is ended with it: whatever is left of its group when it exits is killed.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from orchestrator.vocabulary import Endpoint
 
 _ADDRESS = re.compile(r"listening on (\S+)\s*$")
 _POLL_SECONDS = 0.1
+START_SECONDS = 30.0
+"""What a service gets to come up, however little the user would wait: it begins from nothing."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -33,6 +36,8 @@ class _Child:
     name: str
     process: asyncio.subprocess.Process
     log: Path
+    ended: asyncio.Task[None]
+    """Is done when neither the service nor anything that it has started is there any more."""
     drain: asyncio.Task[None] | None = None
     """Reads on after the address, so that a service that prints more does not block."""
 
@@ -43,7 +48,7 @@ class LocalServices:
     Args:
         names: folders under `services/`, one process each.
         log_folder: gets one file for each service, NAME.log; made when needed.
-        wait_seconds: how long a service may take until it is ready.
+        wait_seconds: how long a service may take until it is ready; `start_seconds` if that is longer.
         on_wait: is given a line for people when what a service says of its loading changes.
         checkout: the folder that holds `services/`; found when left out.
         grace_seconds: from SIGTERM to SIGKILL.
@@ -62,10 +67,11 @@ class LocalServices:
         *,
         checkout: Path | None = None,
         grace_seconds: float = 10.0,
+        start_seconds: float = START_SECONDS,
     ) -> None:
         self._names = list(dict.fromkeys(names))
         self._log_folder = log_folder
-        self._wait_seconds = wait_seconds
+        self._wait_seconds = max(wait_seconds, start_seconds)
         self._on_wait = on_wait
         self._checkout = checkout
         self._grace_seconds = grace_seconds
@@ -133,7 +139,7 @@ class LocalServices:
                 )
         except OSError as error:
             raise EndpointError(f"--local {name}: it cannot be started: {error}") from None
-        child = _Child(name, process, log)
+        child = _Child(name, process, log, asyncio.create_task(_end_with_group(process)))
         self._children.append(child)
         try:
             async with asyncio.timeout(self._wait_seconds):
@@ -187,18 +193,18 @@ class LocalServices:
             await asyncio.shield(ending)
         except asyncio.CancelledError:
             for child in self._children:
-                _kill(child.process)
+                if child.process.returncode is None:
+                    _kill_group(child.process.pid)
             await ending
             raise
 
     async def _end_one(self, child: _Child) -> None:
         with contextlib.suppress(ProcessLookupError):
             child.process.terminate()
-        try:
-            await asyncio.wait_for(child.process.wait(), self._grace_seconds)
-        except TimeoutError:
-            _kill(child.process)
-            await child.process.wait()
+        done, _ = await asyncio.wait([child.ended], timeout=self._grace_seconds)
+        if not done:
+            _kill_group(child.process.pid)
+            await child.ended
         if child.drain is not None:
             child.drain.cancel()
 
@@ -208,8 +214,20 @@ async def _read_on(stdout: asyncio.StreamReader) -> None:
         pass
 
 
-def _kill(process: asyncio.subprocess.Process) -> None:
-    """End the process and whatever it has started: they are one process group."""
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+async def _end_with_group(process: asyncio.subprocess.Process) -> None:
+    """Wait for the process to exit, then kill at once what is left of its group.
+
+    Later its number may be another's. `Process.wait` would not do: it waits for the end of stdout, too, which
+    a child that has inherited it holds open.
+    """
+    try:
+        while process.returncode is None:  # noqa: ASYNC110 - see above
+            await asyncio.sleep(_POLL_SECONDS)
+    finally:
+        _kill_group(process.pid)  # and the process, if it is the event loop that ends
+    await process.wait()
+
+
+def _kill_group(process_id: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process_id, signal.SIGKILL)

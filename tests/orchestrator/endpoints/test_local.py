@@ -49,7 +49,7 @@ def checkout(tmp_path):
 
 @pytest.fixture
 def local(tmp_path):
-    def make(checkout, *names, wait_seconds=20.0, grace_seconds=5.0):
+    def make(checkout, *names, wait_seconds=20.0, grace_seconds=5.0, **more):
         return LocalServices(
             names or ["scripted"],
             tmp_path / "logs",
@@ -57,6 +57,7 @@ def local(tmp_path):
             print,
             checkout=checkout,
             grace_seconds=grace_seconds,
+            **more,
         )
 
     return make
@@ -152,11 +153,43 @@ async def test_a_service_that_fails_before_it_listens_is_told_too(checkout, loca
 
 
 async def test_a_service_that_is_not_ready_in_time_is_told_and_ended(checkout, local):
-    services = local(checkout(load="time.sleep(60)"), wait_seconds=1.5, grace_seconds=0.3)
+    services = local(checkout(load="time.sleep(60)"), wait_seconds=1.5, grace_seconds=0.3, start_seconds=1)
     with pytest.raises(EndpointError, match=r"not ready after 1\.5 s"):
         async with services:
             pass
     assert not alive(services.process_ids["scripted"])
+
+
+async def test_a_service_gets_its_time_to_start_however_little_the_user_would_wait(checkout, local):
+    async with local(checkout(load="time.sleep(0.2)"), wait_seconds=0) as endpoints:
+        assert len(endpoints) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+async def test_what_a_service_has_started_itself_is_ended_with_it(checkout, local, tmp_path, number):
+    """The child inherits stdout, as one does that is started without a thought."""
+    note = tmp_path / "pid"
+    start = "subprocess.Popen(['sleep', '300']).pid"
+    services = local(checkout(load=f"import subprocess; print({start}, file=open({str(note)!r}, 'w'))"))
+    async with asyncio.timeout(15):
+        async with services:
+            process_id = int(note.read_text())
+            assert alive(process_id)
+            if number is signal.SIGKILL:  # before its time
+                os.kill(services.process_ids["scripted"], number)
+                await gone(process_id)
+        await gone(process_id)
+    assert not alive(services.process_ids["scripted"])
+
+
+async def test_a_service_that_fails_to_load_is_told_at_once_whatever_it_has_started(
+    checkout, local, tmp_path
+):
+    load = "import subprocess; subprocess.Popen(['sleep', '300']); raise LoadError('no weights')"
+    async with asyncio.timeout(15):
+        with pytest.raises(EndpointError, match="no weights"):
+            async with local(checkout(load=load), wait_seconds=60):
+                pass
 
 
 async def test_when_one_service_fails_the_others_are_ended_at_once(checkout, local):
