@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from orchestrator.dataset import entry
+from orchestrator.dataset import entry, places
 from orchestrator.dataset.entry import EntryError, Pool
 from orchestrator.errors import DataError
 from orchestrator.vocabulary import Question, Sample
@@ -46,10 +46,8 @@ def read(path: Path, on_broken: Callable[[DataError], None] | None = None) -> It
                     on_broken(broken)
         except csv.Error as error:
             raise DataError(f"{path}, line {rows.reader.line_num}: broken CSV: {error}.") from None
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"{path}, after line {rows.reader.line_num}: not UTF-8: {error.reason}."
-            ) from None
+        except UnicodeDecodeError:
+            raise DataError(places.not_utf8(path)) from None
     for key, asked in questions.items():
         dataset, product, kind = entry.names(key)
         template, mask = companions[key]

@@ -1,22 +1,19 @@
 """Reads mmad.json entry by entry, so that the file is never in memory as a whole beside its result.
 
-The streaming parser knows no line numbers; where something is wrong, the file is looked through once more for
-the line. An error may be slow, a good file is not.
+The streaming parser knows no line numbers; `places` finds them where something is wrong.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import ijson
 
-from orchestrator.dataset import entry
+from orchestrator.dataset import entry, places
 from orchestrator.dataset.entry import EntryError, Pool
+from orchestrator.dataset.places import KeyLines
 from orchestrator.errors import DataError, near_matches
 from orchestrator.vocabulary import Question, QuestionType, Sample
 
@@ -35,7 +32,7 @@ def read(path: Path, on_broken: Callable[[DataError], None] | None = None) -> It
         DataError: broken JSON (with line and column), a broken entry (with its line and key), a key twice.
         OSError: the file cannot be read.
     """
-    pool, seen, lines = Pool(), set[str](), _Lines(path)
+    pool, seen, lines = Pool(), set[str](), KeyLines(path)
     with path.open("rb") as file:
         _begin(file, path)
         try:
@@ -52,7 +49,7 @@ def read(path: Path, on_broken: Callable[[DataError], None] | None = None) -> It
                     on_broken(broken)
                 seen.add(key)
         except (ijson.JSONError, UnicodeDecodeError) as error:
-            raise DataError(_broken(path, error)) from None
+            raise DataError(places.broken_json(path, error)) from None
 
 
 def _sample(pool: Pool, key: str, value: object) -> Sample:
@@ -121,9 +118,6 @@ def _field(fields: dict[str, Any], name: str, kind: type[Any]) -> Any:
     return fields[name]
 
 
-# ------------------------------------------------------------------------------ where something is wrong
-
-
 def _begin(file: BinaryIO, path: Path) -> None:
     """Skip a byte order mark, and check that an object follows, for the parser would take a list as empty."""
     start = 3 if file.read(3) == b"\xef\xbb\xbf" else 0
@@ -134,43 +128,3 @@ def _begin(file: BinaryIO, path: Path) -> None:
             f"{path}: should be one JSON object, query image to entry; starts with {chr(head[0])!r}."
         )
     file.seek(start)
-
-
-def _broken(path: Path, error: Exception) -> str:
-    content = path.read_bytes()
-    try:
-        json.loads(content.decode("utf-8-sig"))
-    except json.JSONDecodeError as exact:
-        return f"{path}, line {exact.lineno}, column {exact.colno}: broken JSON: {exact.msg}."
-    except UnicodeDecodeError as exact:
-        line = content.count(b"\n", 0, exact.start) + 1
-        return f"{path}, line {line}: not UTF-8: {exact.reason}."
-    except RecursionError:
-        return f"{path}: broken JSON: nested too deeply."
-    return f"{path}: broken JSON: {str(error).splitlines()[0]}."
-
-
-class _Lines:
-    """The lines on which keys first and last stand; the file is read for them when the first is asked for."""
-
-    _KEY: Final = re.compile(rb'("(?:[^"\\]|\\.)*")\s*:')
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._found: dict[str, tuple[int, int]] = {}
-
-    def first(self, key: str) -> int:
-        return self._places().get(key, (1, 1))[0]
-
-    def last(self, key: str) -> int:
-        return self._places().get(key, (1, 1))[1]
-
-    def _places(self) -> dict[str, tuple[int, int]]:
-        if not self._found:
-            with self._path.open("rb") as file:
-                for number, line in enumerate(file, start=1):
-                    for match in self._KEY.finditer(line):
-                        with contextlib.suppress(ValueError):
-                            key = json.loads(match[1])
-                            self._found[key] = (self._found.get(key, (number, 0))[0], number)
-        return self._found

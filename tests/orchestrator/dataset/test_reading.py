@@ -133,6 +133,18 @@ def test_broken_json_is_given_with_file_line_and_column(tiny) -> None:
         read(tiny.root)
 
 
+@pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
+@pytest.mark.parametrize("rest", ["", "\n}"])
+def test_what_only_python_takes_for_a_number_is_given_with_line_and_column(tiny, constant, rest) -> None:
+    """Even where more is wrong further on, and though a text may hold the word."""
+    entries = f'{{\n"NaN \\"NaN": "NaN",\n "a/b/c.png": {constant}\n}}{rest}'
+    (tiny.root / "mmad.json").write_text(entries)
+    with pytest.raises(DataError) as refused:
+        read(tiny.root)
+    message = f"mmad.json, line 3, column 15: broken JSON: {constant} is no JSON value."
+    assert str(refused.value).endswith(message)
+
+
 def test_a_file_that_was_cut_off_is_broken_json(tiny) -> None:
     path = tiny.root / "mmad.json"
     path.write_text(path.read_text()[:-200])
@@ -303,6 +315,15 @@ def test_the_hub_copy_says_what_cannot_be_asked_or_scored(tmp_path: Path) -> Non
 def test_a_broken_row_is_given_with_its_line(tmp_path: Path, rows: str, message: str) -> None:
     hub(tmp_path, rows)
     with pytest.raises(DataError, match=message):
+        read(tmp_path)
+
+
+def test_bytes_that_are_not_utf8_are_given_with_their_line(tmp_path: Path) -> None:
+    row = b'V/nut/test/bad/1.png,Defect?,"A: Yes\nB: No",A,,\n'
+    (tmp_path / "metadata.csv").write_bytes(
+        HEADER.encode() + row + b"V/nut/test/\xff.png,Defect?,A: Yes,A,,\n"
+    )
+    with pytest.raises(DataError, match=r"metadata\.csv, line 4: not UTF-8: invalid start byte\."):
         read(tmp_path)
 
 
