@@ -54,7 +54,8 @@ def verify(folder: Folder) -> None:
     console = Console(highlight=False)
     if report.findings:
         console.print(checks.table(report))
-    verdict = f"{len(report.findings):,} faults" if report.findings else "no faults"
+    count = len(report.findings)
+    verdict = f"{count:,} fault{'s' if count > 1 else ''}" if count else "no faults"
     console.print(
         f"{report.source}: {report.samples:,} samples, {report.questions:,} questions, "
         f"{report.images:,} images: {verdict}."

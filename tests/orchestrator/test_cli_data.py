@@ -32,6 +32,12 @@ def test_faults_are_listed_and_exit_with_one(cli, own_data):
     assert "broken entry" in result.out
 
 
+def test_one_fault_is_one_fault(cli, own_data):
+    first = next(iter(json.loads((own_data / "mmad.json").read_text())))
+    (own_data / first).unlink()
+    assert ": 1 fault." in cli("data", "verify", own_data).out
+
+
 def test_summary_counts(cli, drawn):
     result = cli("data", "summary", drawn)
     assert result.code == 0
