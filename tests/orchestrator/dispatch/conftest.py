@@ -36,16 +36,12 @@ from orchestrator.vocabulary import (
 PNG = base64.b64decode(  # one grey pixel
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
 )
-PACE = Pace(
-    ping_seconds=0.3,
-    ping_timeout_seconds=0.3,
-    connect_seconds=0.3,
-    probe_seconds=0.3,
+PACE = Pace(  # short where a test waits for it, long where only a busy machine would
     backoff_seconds=0.005,
     backoff_max_seconds=0.02,
     cool_down_seconds=0.02,
     cool_down_max_seconds=0.05,
-    drain_seconds=0.3,
+    drain_seconds=10.0,
 )
 
 Step = Callable[["ScriptedService", pb.AnswerRequest, Any], AsyncIterator[pb.AnswerResponse]]
@@ -307,7 +303,7 @@ class House:
         self.root = root
         self.memory = Memory()
         self.prompting = Prompting()
-        self.effort = Effort(timeout_seconds=5, patience_seconds=0.5)
+        self.effort = Effort(timeout_seconds=20, patience_seconds=10)
         self.pace = PACE
         self.stop = asyncio.Event()
         self.taken: dict[str, int] = {}
@@ -353,7 +349,7 @@ class House:
         )
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not condition():  # noqa: ASYNC110 - for conditions of any kind
                 await asyncio.sleep(0.005)
 

@@ -1,6 +1,7 @@
 """All models at once, each at its own pace."""
 
 import asyncio
+import dataclasses
 
 import pytest
 
@@ -26,7 +27,7 @@ async def test_every_attempt_is_recorded_with_what_it_asked_and_what_it_got(hous
     assert (attempt.model, attempt.target, attempt.number) == ("model", service.target, 1)
     assert (attempt.asked, attempt.answered, attempt.code, attempt.detail) == (3, 3, "OK", "")
     assert attempt.request_bytes == service.requests[0].ByteSize()
-    assert 0 < attempt.seconds < 5
+    assert 0 < attempt.seconds < 20
 
 
 async def test_a_reply_is_kept_before_the_stream_has_ended(house, steps):
@@ -55,7 +56,7 @@ async def test_a_dead_model_does_not_slow_another(house):
     dead, well = await house.service("dead"), await house.service("well")
     models = house.model(dead), house.model(well)
     await dead.stop()
-    done = asyncio.create_task(house.run(house.inspections(8), *models, patience_seconds=3))
+    done = asyncio.create_task(house.run(house.inspections(8), *models, patience_seconds=60))
     await house.until(lambda: len(house.memory.of("well")) >= 24)
     assert not done.done()  # still patient with the dead one
     house.stop.set()
@@ -122,10 +123,11 @@ async def test_a_stop_lets_work_under_way_finish_and_starts_nothing_new(house, s
 async def test_a_stop_cancels_what_does_not_finish_in_time(house, steps):
     service = await house.service()
     service.otherwise = steps.hang(after=1)
+    house.pace = dataclasses.replace(house.pace, drain_seconds=0.3)
     run = asyncio.create_task(house.run(house.inspections(1), house.model(service)))
     await house.until(lambda: house.memory.replies)
     house.stop.set()
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(9):
         (ending,) = await run
     assert ending.reason == "stopped as asked"
     assert [(a.code, a.asked, a.answered) for a in house.memory.attempts] == [("CANCELLED", 3, 1)]
@@ -147,7 +149,7 @@ async def test_a_full_disk_stops_everybody_and_is_raised_as_it_is(house, steps):
         raise JournalFullError("the disk is full")
 
     house.memory.on_keep = fail
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(9):
         with pytest.raises(JournalFullError, match="the disk is full"):
             await house.run(house.inspections(5), house.model(one), house.model(other))
     assert house.memory.replies == {}

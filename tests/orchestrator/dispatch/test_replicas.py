@@ -11,7 +11,7 @@ async def test_a_service_that_dies_and_comes_back_is_asked_for_the_rest(house, s
     service = await house.service()
     service.script = [steps.die(after=1)]
     model = house.model(service)
-    run = asyncio.create_task(house.run(house.inspections(5), model, concurrency=1, patience_seconds=5))
+    run = asyncio.create_task(house.run(house.inspections(5), model, concurrency=1, patience_seconds=20))
     await house.until(lambda: any(text for _, text in house.memory.states))
     await service.start()
     (ending,) = await run
@@ -28,7 +28,7 @@ async def test_while_all_replicas_are_out_of_reach_no_attempt_is_spent(house):
     service = await house.service()
     model = house.model(service)
     await service.stop()
-    run = asyncio.create_task(house.run(house.inspections(3), model, attempts=1, patience_seconds=5))
+    run = asyncio.create_task(house.run(house.inspections(3), model, attempts=1, patience_seconds=20))
     await asyncio.sleep(0.3)
     assert house.memory.attempts == []
     await service.start()
@@ -40,7 +40,7 @@ async def test_a_model_that_stays_out_of_reach_is_given_up_and_its_questions_sta
     service = await house.service()
     model = house.model(service)
     await service.stop()
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(9):
         (ending,) = await house.run(house.inspections(3), model, patience_seconds=0.3)
     assert ending.reason.startswith(f"out of reach for 0.3 s ({service.target}: UNAVAILABLE")
     assert house.memory.replies == {}
@@ -51,7 +51,7 @@ async def test_a_model_that_dies_halfway_is_given_up_and_the_rest_stays_missing(
     service = await house.service()
     service.script = [steps.answer(), steps.die(after=1)]
     (ending,) = await house.run(
-        house.inspections(5), house.model(service), concurrency=1, patience_seconds=0.3
+        house.inspections(5), house.model(service), concurrency=1, patience_seconds=1.5
     )
     assert ending.reason.startswith("out of reach")
     assert len(house.memory.replies) == 4
@@ -112,7 +112,7 @@ async def test_a_replica_that_comes_back_as_another_model_stops_the_model(house,
     service = await house.service()
     service.script = [steps.answer(), steps.die(after=1)]
     model = house.model(service)
-    run = asyncio.create_task(house.run(house.inspections(5), model, concurrency=1, patience_seconds=5))
+    run = asyncio.create_task(house.run(house.inspections(5), model, concurrency=1, patience_seconds=20))
     await house.until(lambda: service._server is None)
     service.card.checkpoint = "v2"
     asked = len(service.requests)
@@ -144,8 +144,8 @@ async def test_a_replica_that_is_loading_is_waited_for_longer_than_one_that_is_s
     service = await house.service()
     model = house.model(service)
     service.card.state, service.card.state_detail = pb.STATE_LOADING, "loading weights, 60 %"
-    run = asyncio.create_task(house.run(house.inspections(1), model, patience_seconds=0.2))
-    await asyncio.sleep(0.5)
+    run = asyncio.create_task(house.run(house.inspections(1), model, patience_seconds=1))
+    await asyncio.sleep(1.5)
     assert not run.done()
     assert service.requests == []
     assert any("loading weights, 60 %" in text for _, text in house.memory.states)

@@ -315,7 +315,7 @@ async def test_a_failure_of_one_question_is_its_reply_and_final(house, steps):
 async def test_an_attempt_that_takes_too_long_is_ended_and_made_again(house, steps):
     service = await house.service()
     service.script = [steps.hang(after=1)]
-    await house.run(house.inspections(1), house.model(service), timeout_seconds=0.2)
+    await house.run(house.inspections(1), house.model(service), timeout_seconds=1)
     assert house.memory.codes() == ["DEADLINE_EXCEEDED", "OK"]
     assert [len(request.questions) for request in service.requests] == [3, 2]
 
@@ -356,7 +356,7 @@ async def test_a_model_that_says_nothing_but_later_is_given_up_after_its_time(ho
     service = await house.service()
     wait = error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(nanos=100_000_000))
     service.otherwise = steps.refuse(Code.RESOURCE_EXHAUSTED, "queue full", wait)
-    house.pace = dataclasses.replace(house.pace, turned_away_patiences=0.1)
+    house.pace = dataclasses.replace(house.pace, turned_away_patiences=0.01)
     (ending,) = await house.run(house.inspections(2), house.model(service), timeout_seconds=0.5)
     assert ending.reason.startswith("turned away for ")
     assert "queue full" in ending.reason
