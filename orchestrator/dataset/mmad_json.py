@@ -5,7 +5,7 @@ The streaming parser knows no line numbers; `places` finds them where something 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -18,6 +18,8 @@ from orchestrator.errors import DataError, near_matches
 from orchestrator.vocabulary import Question, QuestionType, Sample
 
 _TYPES: Final = {kind.value: kind for kind in QuestionType}
+_DEEPEST: Final = 32
+"""Levels of objects and lists; MMAD's entries have five."""
 _WORDS: Final[dict[type[Any], str]] = {list: "a list", dict: "an object", str: "a text"}
 
 
@@ -36,7 +38,8 @@ def read(path: Path, on_broken: Callable[[DataError], None] | None = None) -> It
     with path.open("rb") as file:
         _begin(file, path)
         try:
-            for key, value in ijson.kvitems(file, "", use_float=True):
+            events = _shallow(ijson.basic_parse(file, use_float=True), path, lines)
+            for key, value in ijson.kvitems(ijson.parse(events), ""):
                 try:
                     if key in seen:
                         raise EntryError(f"is there twice; before in line {lines.first(key)}")
@@ -128,3 +131,19 @@ def _begin(file: BinaryIO, path: Path) -> None:
             f"{path}: should be one JSON object, query image to entry; starts with {chr(head[0])!r}."
         )
     file.seek(start)
+
+
+def _shallow(events: Iterable[tuple[str, Any]], path: Path, lines: KeyLines) -> Iterator[tuple[str, Any]]:
+    """Pass the parser's events on; refuse nesting in which each level would cost as much as all above it."""
+    key, depth = "", 0
+    for event in events:
+        name, value = event
+        if name == "map_key" and depth == 1:
+            key = value
+        elif name.startswith("start_"):
+            depth += 1
+            if depth > _DEEPEST:
+                raise DataError(f"{path}, line {lines.first(key)}: {key!r}: is nested too deeply.")
+        elif name.startswith("end_"):
+            depth -= 1
+        yield event

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -137,12 +138,26 @@ def test_broken_json_is_given_with_file_line_and_column(tiny) -> None:
 @pytest.mark.parametrize("rest", ["", "\n}"])
 def test_what_only_python_takes_for_a_number_is_given_with_line_and_column(tiny, constant, rest) -> None:
     """Even where more is wrong further on, and though a text may hold the word."""
-    entries = f'{{\n"NaN \\"NaN": "NaN",\n "a/b/c.png": {constant}\n}}{rest}'
+    entries = f'{{"a/b/c.png": {{\n"NaN": "NaN \\"NaN",\n "mask_path": {constant}\n}}}}{rest}'
     (tiny.root / "mmad.json").write_text(entries)
     with pytest.raises(DataError) as refused:
         read(tiny.root)
     message = f"mmad.json, line 3, column 15: broken JSON: {constant} is no JSON value."
     assert str(refused.value).endswith(message)
+
+
+@pytest.mark.parametrize("opening", ["[", '{"a":'])
+def test_a_file_nested_without_end_is_refused_at_once_with_its_entry(tiny, opening: str) -> None:
+    entries = json.dumps({QUERY: tiny.entries[QUERY]})[:-1]
+    nested = f'{entries},\n"a/b/c.png": {{"conversation": {opening * 20_000}'
+    (tiny.root / "mmad.json").write_text(nested)
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match=r"mmad\.json, line 2: 'a/b/c\.png': is nested too deeply\."):
+            read(tiny.root)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_file_that_was_cut_off_is_broken_json(tiny) -> None:
