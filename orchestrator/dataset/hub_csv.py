@@ -68,7 +68,8 @@ def _check_columns(path: Path, given: Sequence[str]) -> None:
     absent = [name for name in _COLUMNS if name not in given]
     if absent:
         raise DataError(
-            f"{path}, line 1: no column {', '.join(absent)}; there are {', '.join(given) or 'none'}."
+            f"{path}, line 1: no column {', '.join(absent)}; the first line should name the columns "
+            f"{', '.join(_COLUMNS)}."
         )
 
 

@@ -348,6 +348,16 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
         read(tmp_path)
 
 
+@pytest.mark.parametrize("content", ["", 'V/nut/test/bad/1.png,Defect?,"A: Yes\nB: No",A,,\n'])
+def test_a_table_without_a_header_is_told_what_it_should_be_and_not_repeated(tmp_path: Path, content) -> None:
+    (tmp_path / "metadata.csv").write_text(content)
+    with pytest.raises(
+        DataError, match=r"the first line should name the columns query_image, .*, mask\.$"
+    ) as e:
+        read(tmp_path)
+    assert "Defect?" not in str(e.value)
+
+
 def test_broken_rows_can_be_collected_while_the_rest_is_read(tmp_path: Path) -> None:
     hub(
         tmp_path,
