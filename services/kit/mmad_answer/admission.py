@@ -24,10 +24,26 @@ class Admission:
     def __init__(self, limit: int, workers: int) -> None:
         self.limit = limit
         self.in_flight = 0
+        self.arriving = 0
         self._workers = workers
         self._batch_seconds: float | None = None
         self._empty = asyncio.Event()
         self._empty.set()
+
+    @contextlib.contextmanager
+    def arrival(self) -> Iterator[None]:
+        """Keep a place free for an inspection whose message is being received.
+
+        Raises:
+            RefusalError: RESOURCE_EXHAUSTED with RetryInfo, when all places are taken or kept.
+        """
+        if self.in_flight + self.arriving >= self.limit:
+            raise full(self.retry_seconds())
+        self.arriving += 1
+        try:
+            yield
+        finally:
+            self.arriving -= 1
 
     @contextlib.contextmanager
     def place(self) -> Iterator[None]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 
 def check(target: str, service: str, timeout_seconds: float) -> str:
     """The state in one word: "SERVING", "NOT_SERVING", or why there was no answer ("UNAVAILABLE", ...)."""
-    with grpc.insecure_channel(target) as channel:
+    options = [("grpc.enable_http_proxy", 0)] if _is_loopback(target) else []
+    with grpc.insecure_channel(target, options=options) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         request = health_pb2.HealthCheckRequest(service=service)
         try:
@@ -16,3 +19,12 @@ def check(target: str, service: str, timeout_seconds: float) -> str:
         except grpc.RpcError as error:
             return str(error.code().name) if isinstance(error, grpc.Call) else str(error)
     return health_pb2.HealthCheckResponse.ServingStatus.Name(response.status)
+
+
+def _is_loopback(target: str) -> bool:
+    """Whether a proxy, which is another machine, would look for the target in the wrong place."""
+    host = target.rpartition("/")[2].rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -12,7 +12,7 @@ import errno
 import logging
 import socket
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -20,12 +20,10 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from mmad.answer.v1 import answer_pb2 as pb
-from mmad.answer.v1 import answer_pb2_grpc
 from mmad_answer.model import Model
 from mmad_answer.pipeline import Pipeline
-from mmad_answer.servicer import AnswerServicer
+from mmad_answer.servicer import SERVICE_NAME, AnswerServicer
 
-SERVICE_NAME: Final = pb.DESCRIPTOR.services_by_name["AnswerService"].full_name
 _LAST_WORDS_SECONDS = 0.5  # for statuses under way to the wire, and for health watchers to be cut off
 
 
@@ -82,7 +80,7 @@ class AnswerServer:
         Raises:
             ListenError: the address cannot be had.
         """
-        answer_pb2_grpc.add_AnswerServiceServicer_to_server(self._servicer, self._server)
+        self._server.add_generic_rpc_handlers((self._servicer.handlers(),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection(
             (SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server

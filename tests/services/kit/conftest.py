@@ -17,7 +17,8 @@ from grpc_status import rpc_status
 from mmad.answer.v1 import answer_pb2 as pb
 from mmad.answer.v1 import answer_pb2_grpc
 from mmad_answer.model import Answer, Capabilities, Card, Model, NoOptions, Reply
-from mmad_answer.server import SERVICE_NAME, AnswerServer, Settings
+from mmad_answer.server import AnswerServer, Settings
+from mmad_answer.servicer import SERVICE_NAME
 
 ABLE = Capabilities(
     option_scores=True, conversation_history=True, chain_of_thought=True, deterministic=True, text_only=True
@@ -91,6 +92,14 @@ class Served:
     address: str
     channel: grpc.aio.Channel
     stub: answer_pb2_grpc.AnswerServiceStub
+
+    def without_a_message(self):
+        """An Answer call whose message has not been sent yet; `write` sends it."""
+        return self.channel.stream_stream(
+            f"/{SERVICE_NAME}/Answer",
+            request_serializer=pb.AnswerRequest.SerializeToString,
+            response_deserializer=pb.AnswerResponse.FromString,
+        )(timeout=60)
 
     @property
     def admission(self):

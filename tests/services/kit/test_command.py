@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 import grpc
 import psutil
@@ -13,6 +14,7 @@ import pytest
 
 from mmad.answer.v1 import answer_pb2 as pb
 from mmad.answer.v1 import answer_pb2_grpc
+from mmad_answer.health import _is_loopback
 from mmad_answer.version import __version__
 
 # Waits in load or in answer until files appear beside it.
@@ -86,9 +88,11 @@ def slow(service_folder):
 def wait_until_ready(address):
     with grpc.insecure_channel(address) as channel:
         stub = answer_pb2_grpc.AnswerServiceStub(channel)
-        for _ in range(2000):
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
             if stub.GetModel(pb.GetModelRequest(), timeout=20).state == pb.STATE_READY:
                 return
+            time.sleep(0.01)
         raise AssertionError("the service did not become ready")
 
 
@@ -112,11 +116,11 @@ class Asking(threading.Thread):
 
 
 def wait_for(path):
-    deadline = threading.Event()
-    for _ in range(2000):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
         if path.exists():
             return
-        deadline.wait(0.01)
+        time.sleep(0.01)
     raise AssertionError(f"{path} never appeared")
 
 
@@ -154,6 +158,35 @@ def test_health_tells_the_state_and_exits_with_it(start, slow):
 def test_health_of_nobody_is_unavailable():
     health = run("health", "--target", "127.0.0.1:1", "--timeout-seconds", "5")
     assert (health.returncode, health.stdout) == (1, "127.0.0.1:1: UNAVAILABLE\n")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_health_of_this_machine_takes_no_proxy(start, slow, monkeypatch, host):
+    _, _, address = start(slow, "--port", "0")
+    wait_until_ready(address)
+    for variable in ("http_proxy", "https_proxy", "grpc_proxy"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("no_grpc_proxy", raising=False)
+    health = run("health", "--target", address.replace("127.0.0.1", host))
+    assert (health.returncode, health.stdout.split()[-1]) == (0, "SERVING")
+
+
+@pytest.mark.parametrize(
+    ("target", "loopback"),
+    [
+        ("127.0.0.1:50051", True),
+        ("127.8.8.8:50051", True),
+        ("[::1]:50051", True),
+        ("localhost:50051", True),
+        ("dns:///localhost:50051", True),
+        ("10.0.0.7:50051", False),
+        ("model.example:50051", False),
+        ("unix:///run/answer.sock", False),
+    ],
+)
+def test_only_this_machine_is_asked_without_the_proxy_that_the_environment_names(target, loopback):
+    assert _is_loopback(target) is loopback
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -253,6 +286,37 @@ def test_a_unix_socket_is_printed_as_a_target(start, slow, tmp_path):
     _, _, address = start(slow, "--listen", target)
     assert address == target
     wait_until_ready(address)
+
+
+# Without the collector, what only the collector can free stays.
+UNTIDY = """
+import gc
+from mmad_answer.model import Answer, Capabilities, Card, Model, Reply
+
+gc.disable()
+
+
+class Untidy(Model):
+    def describe(self):
+        return Card("untidy", "test", capabilities=Capabilities(text_only=True))
+
+    def answer(self, batch):
+        yield Reply(batch[0], "q1", Answer("A"))
+"""
+
+
+def test_no_message_outlives_its_call(start, service_folder, ask):
+    process, _, address = start(service_folder(UNTIDY), "--port", "0")
+    wait_until_ready(address)
+    service, mib = psutil.Process(process.pid), 2**20
+    request = ask(domain_knowledge="x" * 8 * mib)
+    sizes = []
+    with grpc.insecure_channel(address) as channel:
+        stub = answer_pb2_grpc.AnswerServiceStub(channel)
+        for _ in range(25):
+            assert [each.answered.text for each in stub.Answer(request, timeout=60)] == ["A"]
+            sizes.append(service.memory_info().rss // mib)
+    assert sizes[-1] - sizes[9] < 60  # fifteen messages
 
 
 OWN_OPTIONS = """

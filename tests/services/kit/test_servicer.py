@@ -108,6 +108,54 @@ async def test_a_spent_budget_is_a_failed_precondition_that_says_so(serve, scrip
     assert (info.reason, info.domain) == ("BUDGET_SPENT", "mmad.answer.v1")
 
 
+async def test_a_full_queue_refuses_before_the_message_is_read(serve, scripted, ask):
+    model = scripted()
+    model.gate.clear()
+    served = await serve(model, max_queue=0)
+    working = served.stub.Answer(ask("working"))
+    await model.has_begun()
+    code, _, details = await served.refusal(served.without_a_message())
+    assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert error_details_pb2.RetryInfo in details
+    model.gate.set()
+    assert await served.answers(working) == [("q1", "A")]
+
+
+async def test_a_message_on_its_way_has_its_place_until_it_is_here_or_its_caller_gone(serve, scripted, ask):
+    served = await serve(scripted(), max_queue=1)
+    one, two = served.without_a_message(), served.without_a_message()
+    await served.until(lambda: served.admission.arriving == 2)
+    assert (await served.refusal(served.stub.Answer(ask())))[0] is grpc.StatusCode.RESOURCE_EXHAUSTED
+    await one.write(ask())
+    assert await served.answers(one) == [("q1", "A")]
+    two.cancel()
+    await served.until(lambda: served.admission.arriving == 0)
+    assert await served.answers(served.stub.Answer(ask())) == [("q1", "A")]
+
+
+async def test_a_service_that_is_not_ready_refuses_before_the_message_is_read(serve, scripted):
+    served = await serve(scripted(), loaded=False)
+    assert (await served.refusal(served.without_a_message()))[0] is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_a_message_that_arrives_when_draining_has_begun_is_not_taken(serve, scripted, ask):
+    model = scripted()
+    served = await serve(model)
+    call = served.without_a_message()
+    await served.until(lambda: served.admission.arriving == 1)
+    assert await served.server.drain()
+    await call.write(ask())
+    assert (await served.refusal(call))[0] is grpc.StatusCode.UNAVAILABLE
+    assert model.batches == []
+
+
+async def test_a_call_without_any_message_is_an_invalid_argument(serve, scripted):
+    served = await serve(scripted())
+    call = served.without_a_message()
+    await call.done_writing()
+    assert (await served.refusal(call))[0] is grpc.StatusCode.INVALID_ARGUMENT
+
+
 async def test_a_message_over_the_limit_is_resource_exhausted_without_retry_info(serve, scripted, ask):
     model = scripted()
     served = await serve(model, max_request_bytes=10_000)
