@@ -6,16 +6,51 @@ whole costs a few dozen megabytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, TypeVar
 
+from orchestrator.errors import DataError
 from orchestrator.vocabulary import Option, Question, QuestionType
+
+_Made = TypeVar("_Made")
 
 _LETTERS: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
 class EntryError(ValueError):
-    """What is wrong with an entry, without its place, which the format's reader adds."""
+    """What is wrong with a part of an entry, one thing or several, without its place."""
+
+    def __init__(self, *details: str) -> None:
+        super().__init__(", ".join(details))
+        self.details = details
+
+
+class BrokenEntryError(DataError):
+    """One thing that is wrong with one entry, with its place; the readers yield it where a sample was due."""
+
+    def __init__(self, place: str, key: str, part: str, detail: str) -> None:
+        super().__init__(f"{place}: {key!r}: {detail}{'' if detail.endswith('?') else '.'}")
+        self.key = key
+        self.part = part
+        """The attribute of `Sample` that lacks something for it; "" for the whole."""
+
+
+class Faults:
+    """Collects what is wrong with the parts of an entry, so that one fault does not hide another."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[str, str]] = []
+        """(part of the sample, detail), in the order of reading."""
+
+    def attempt(
+        self, part: str, make: Callable[..., _Made], *arguments: Any, where: str = ""
+    ) -> _Made | None:
+        """Return what `make` makes, or keep what it says is wrong and return None."""
+        try:
+            return make(*arguments)
+        except EntryError as error:
+            self.found += [(part, where + detail) for detail in error.details]
+            return None
 
 
 class Pool:
@@ -45,29 +80,45 @@ class Pool:
 def question(
     pool: Pool,
     index: int,
-    text: str,
+    text: str | None,
     kind: QuestionType | None,
-    options: list[tuple[str, str]],
-    answer: str,
+    options: Sequence[tuple[str, object]] | None,
+    answer: str | None,
+    wrong: Iterable[str] = (),
 ) -> Question:
     """Check one question and build it.
 
+    Args:
+        pool: where its strings and options are kept.
+        index: its place among its image's questions.
+        text: the question, or None where it could not be read.
+        kind: its type, or None where it has none or it could not be read.
+        options: (letter, text), or None where they could not be read.
+        answer: a letter, or None where it could not be read.
+        wrong: why something could not be read.
+
     Raises:
-        EntryError: an empty text, no options, something that is no letter, a letter twice, a wrong answer.
+        EntryError: all that is wrong: what is in `wrong`, an empty text, no options, an option that is no
+            text or whose name is no letter, a letter twice, a wrong answer.
     """
-    if not text.strip():
-        raise EntryError("its text is empty")
-    if not options:
-        raise EntryError("it has no options")
-    letters = [letter for letter, _ in options]
-    for letter in letters:
+    found = list(wrong)
+    if text is not None and not text.strip():
+        found.append("its text is empty")
+    letters = [letter for letter, _ in options or ()]
+    if options is not None and not options:
+        found.append("it has no options")
+    for letter in dict.fromkeys(letters):
         if letter not in _LETTERS:
-            raise EntryError(f"option {letter!r}: an option's name is one capital letter")
+            found.append(f"option {letter!r}: an option's name is one capital letter")
         if letters.count(letter) > 1:
-            raise EntryError(f"option {letter!r} is there twice")
-    if answer not in letters:
-        raise EntryError(f"its answer {answer!r} is not among its options {', '.join(letters)}")
-    return Question(index, pool.string(text), kind, pool.options(options), pool.string(answer))
+            found.append(f"option {letter!r} is there twice")
+    texts = [(letter, option) for letter, option in options or () if isinstance(option, str)]
+    found += [f"option {letter!r} should be a text" for letter, o in options or () if not isinstance(o, str)]
+    if letters and answer is not None and answer not in letters:
+        found.append(f"its answer {answer!r} is not among its options {', '.join(letters)}")
+    if found or text is None or answer is None:
+        raise EntryError(*found)
+    return Question(index, pool.string(text), kind, pool.options(texts), pool.string(answer))
 
 
 def names(key: str) -> tuple[str, str, str]:

@@ -5,33 +5,35 @@ The streaming parser knows no line numbers; `places` finds them where something 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import ijson
 
 from orchestrator.dataset import entry, places
-from orchestrator.dataset.entry import EntryError, Pool
+from orchestrator.dataset.entry import BrokenEntryError, EntryError, Faults, Pool
 from orchestrator.dataset.places import KeyLines
 from orchestrator.errors import DataError, near_matches
 from orchestrator.vocabulary import Question, QuestionType, Sample
 
 _TYPES: Final = {kind.value: kind for kind in QuestionType}
+_TEMPLATES: Final = ("random_templates", "similar_templates")
+_ENTRY_FIELDS: Final = {"image_path", "conversation", "mask_path", *_TEMPLATES}
+_QUESTION_FIELDS: Final = {"Question", "Answer", "Options", "type", "annotation"}
 _DEEPEST: Final = 32
 """Levels of objects and lists; MMAD's entries have five."""
 _WORDS: Final[dict[type[Any], str]] = {list: "a list", dict: "an object", str: "a text"}
 
 
-def read(path: Path, on_broken: Callable[[DataError], None] | None = None) -> Iterator[Sample]:
-    """Yield the samples of an mmad.json, in the file's order.
+def read(path: Path) -> Iterator[Sample | BrokenEntryError]:
+    """Yield the samples of an mmad.json, in the file's order, and before each what is wrong with it.
 
-    Args:
-        path: the file.
-        on_broken: is told of each broken entry, which is then left out; without it the first one is raised.
+    A sample of which something is wrong holds the rest; there is none where its key is unusable or
+    there twice.
 
     Raises:
-        DataError: broken JSON (with line and column), a broken entry (with its line and key), a key twice.
+        DataError: broken JSON (with line and column), or an entry nested too deeply.
         OSError: the file cannot be read.
     """
     pool, seen, lines = Pool(), set[str](), KeyLines(path)
@@ -40,57 +42,65 @@ def read(path: Path, on_broken: Callable[[DataError], None] | None = None) -> It
         try:
             events = _shallow(ijson.basic_parse(file, use_float=True), path, lines)
             for key, value in ijson.kvitems(ijson.parse(events), ""):
-                try:
-                    if key in seen:
-                        raise EntryError(f"is there twice; before in line {lines.first(key)}")
-                    yield _sample(pool, key, value)
-                except EntryError as error:
-                    line = lines.last(key) if key in seen else lines.first(key)
-                    broken = DataError(f"{path}, line {line}: {key!r}: {error}.")
-                    if on_broken is None:
-                        raise broken from None
-                    on_broken(broken)
+                faults, again = Faults(), key in seen
+                if again:
+                    faults.found.append(("", f"is there twice; before in line {lines.first(key)}"))
+                sample = _sample(pool, key, value, faults)
+                for part, detail in faults.found:
+                    line = lines.last(key) if again else lines.first(key)
+                    yield BrokenEntryError(f"{path}, line {line}", key, part, detail)
+                if sample is not None and not again:
+                    yield sample
                 seen.add(key)
         except (ijson.JSONError, UnicodeDecodeError) as error:
             raise DataError(places.broken_json(path, error)) from None
 
 
-def _sample(pool: Pool, key: str, value: object) -> Sample:
-    dataset, product, kind = entry.names(key)
-    fields = _object(value, "it")
-    conversation = _field(fields, "conversation", list)
+def _sample(pool: Pool, key: str, value: object, faults: Faults) -> Sample | None:
+    names = faults.attempt("", entry.names, key)
+    fields = faults.attempt("", _object, value)
+    if fields is None:
+        return None
+    conversation = faults.attempt("questions", _field, fields, "conversation", list) or ()
+    questions = [
+        faults.attempt("questions", _question, pool, index, item, where=f"question {index}: ")
+        for index, item in enumerate(conversation)
+    ]
+    mask = faults.attempt("mask", _mask, fields)
+    random, similar = (_templates(pool, fields, name, faults) for name in _TEMPLATES)
+    if names is None:
+        return None
+    dataset, product, kind = names
     return Sample(
         key=key,
         dataset=pool.string(dataset),
         product=pool.string(product),
         defect_kind=pool.string(kind),
         abnormal=entry.is_abnormal(key),
-        questions=tuple(_question(pool, index, item) for index, item in enumerate(conversation)),
-        mask=_mask(fields),
-        random_templates=_templates(pool, fields, "random_templates"),
-        similar_templates=_templates(pool, fields, "similar_templates"),
+        questions=tuple(question for question in questions if question is not None),
+        mask=mask or "",
+        random_templates=random,
+        similar_templates=similar,
     )
 
 
 def _question(pool: Pool, index: int, item: object) -> Question:
-    try:
-        fields = _object(item, "it")
-        text, answer = _field(fields, "Question", str), _field(fields, "Answer", str)
-        kind = _type(_field(fields, "type", str))
-        options = list(_field(fields, "Options", dict).items())
-        for letter, option in options:
-            if not isinstance(option, str):
-                raise EntryError(f"option {letter!r} should be a text")
-        return entry.question(pool, index, text, kind, options, answer)
-    except EntryError as error:
-        raise EntryError(f"question {index}: {error}") from None
+    fields, faults = _object(item), Faults()
+    text = faults.attempt("", _field, fields, "Question", str)
+    answer = faults.attempt("", _field, fields, "Answer", str)
+    kind = faults.attempt("", _type, fields)
+    options = faults.attempt("", _field, fields, "Options", dict)
+    pairs = None if options is None else list(options.items())
+    wrong = (detail for _, detail in faults.found)
+    return entry.question(pool, index, text, kind, pairs, answer, wrong)
 
 
-def _type(name: str) -> QuestionType:
+def _type(fields: dict[str, Any]) -> QuestionType:
+    name = _field(fields, "type", str)
     try:
         return _TYPES[name]
     except KeyError:
-        raise EntryError(f"type {name!r} is unknown.{near_matches(name, _TYPES)}".rstrip(".")) from None
+        raise EntryError(f"type {name!r} is unknown{_perhaps(name, _TYPES)}") from None
 
 
 def _mask(fields: dict[str, Any]) -> str:
@@ -100,25 +110,34 @@ def _mask(fields: dict[str, Any]) -> str:
     return entry.safe(mask.rstrip("/")) if mask else ""
 
 
-def _templates(pool: Pool, fields: dict[str, Any], name: str) -> tuple[str, ...]:
-    paths = _field(fields, name, list)
-    if not all(isinstance(path, str) for path in paths):
-        raise EntryError(f"{name!r} should hold texts only")
-    return tuple(pool.string(entry.safe(path)) for path in paths)
+def _templates(pool: Pool, fields: dict[str, Any], name: str, faults: Faults) -> tuple[str, ...]:
+    listed = faults.attempt(name, _field, fields, name, list) or ()
+    if not all(isinstance(path, str) for path in listed):
+        faults.found.append((name, f"{name!r} should hold texts only"))
+    paths = (path for path in listed if isinstance(path, str))
+    safe = (faults.attempt(name, entry.safe, path, where=f"{name!r}: ") for path in paths)
+    return tuple(pool.string(path) for path in safe if path is not None)
 
 
-def _object(value: object, what: str) -> dict[str, Any]:
+def _object(value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise EntryError(f"{what} should be an object ({{...}})")
+        raise EntryError("it should be an object ({...})")
     return value
 
 
 def _field(fields: dict[str, Any], name: str, kind: type[Any]) -> Any:
     if name not in fields:
-        raise EntryError(f"{name!r} is missing{near_matches(name, fields).rstrip('?')}")
+        raise EntryError(
+            f"{name!r} is missing{_perhaps(name, fields.keys() - _ENTRY_FIELDS - _QUESTION_FIELDS)}"
+        )
     if not isinstance(fields[name], kind):
         raise EntryError(f"{name!r} should be {_WORDS[kind]}")
     return fields[name]
+
+
+def _perhaps(name: str, others: Iterable[str]) -> str:
+    near = near_matches(name, others)
+    return f".{near}" if near else ""
 
 
 def _begin(file: BinaryIO, path: Path) -> None:

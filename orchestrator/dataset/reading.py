@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from orchestrator.dataset import hub_csv, mmad_json, sample
+from orchestrator.dataset.entry import BrokenEntryError
 from orchestrator.errors import DataError
-from orchestrator.vocabulary import Dataset
+from orchestrator.vocabulary import Dataset, Sample
 
 MMAD_JSON: Final = "mmad.json"
 METADATA_CSV: Final = "metadata.csv"
@@ -32,12 +33,13 @@ _ONE_TEMPLATE: Final = (
 _NO_KNOWLEDGE: Final = "there is no domain_knowledge.json: --domain-knowledge cannot be used."
 
 
-def read(directory: Path, on_broken: Callable[[DataError], None] | None = None) -> Dataset:
+def read(directory: Path, on_broken: Callable[[BrokenEntryError], None] | None = None) -> Dataset:
     """Read the data set in a folder.
 
     Args:
         directory: the folder that holds mmad.json or metadata.csv.
-        on_broken: is told of each broken entry, which is then left out; without it the first one is raised.
+        on_broken: is told of everything that is wrong with an entry, and the rest of the entry is read;
+            without it the first such fault is raised.
 
     Raises:
         DataError: there is none, or its annotations are broken; names the file, the line and what to do.
@@ -52,10 +54,10 @@ def read(directory: Path, on_broken: Callable[[DataError], None] | None = None) 
     try:
         if (directory / MMAD_JSON).is_file():
             source = MMAD_JSON
-            samples = tuple(mmad_json.read(directory / MMAD_JSON, on_broken))
+            samples = _whole(directory / MMAD_JSON, mmad_json.read, on_broken)
         elif (directory / METADATA_CSV).is_file():
             source = METADATA_CSV
-            samples = tuple(hub_csv.read(directory / METADATA_CSV, on_broken))
+            samples = _whole(directory / METADATA_CSV, hub_csv.read, on_broken)
             limitations = (_NO_TYPES, _ONE_TEMPLATE)
         else:
             raise DataError(
@@ -67,11 +69,29 @@ def read(directory: Path, on_broken: Callable[[DataError], None] | None = None) 
         digest = _digest(directory, source)
     except OSError as error:
         raise DataError(f"{error.filename or directory}: cannot be read: {error.strerror}.") from None
-    if not samples:
-        raise DataError(f"{directory / source} holds no entry: there is nothing to ask.")
     if not knowledge:
         limitations = (*limitations, _NO_KNOWLEDGE)
     return Dataset(str(directory), samples, knowledge, digest, source, limitations)
+
+
+def _whole(
+    path: Path,
+    reader: Callable[[Path], Iterator[Sample | BrokenEntryError]],
+    on_broken: Callable[[BrokenEntryError], None] | None,
+) -> tuple[Sample, ...]:
+    samples: list[Sample] = []
+    empty = True
+    for item in reader(path):
+        empty = False
+        if isinstance(item, Sample):
+            samples.append(item)
+        elif on_broken is None:
+            raise item
+        else:
+            on_broken(item)
+    if empty:
+        raise DataError(f"{path} holds no entry: there is nothing to ask.")
+    return tuple(samples)
 
 
 def _origin(directory: Path) -> tuple[str, ...]:

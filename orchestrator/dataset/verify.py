@@ -12,12 +12,13 @@ import enum
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from orchestrator.dataset import masks, reading
+from orchestrator.dataset.entry import BrokenEntryError
 from orchestrator.dataset.spelling import Spelling
 from orchestrator.errors import DataError
 from orchestrator.vocabulary import Dataset, Sample
@@ -70,7 +71,7 @@ class Report:
     images: int
     """Different query images and templates."""
     findings: tuple[Finding, ...]
-    """In a fixed order: by kind, then path."""
+    """Broken entries in the file's order, then the rest by kind and path."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -90,12 +91,13 @@ def verify(directory: Path, progress: Callable[[int, int], None] | None = None) 
     Raises:
         DataError: there is no data set, or its annotations are so broken that they cannot be read on.
     """
-    broken: list[str] = []
-    dataset = reading.read(directory, on_broken=lambda error: broken.append(str(error)))
+    broken: list[BrokenEntryError] = []
+    dataset = reading.read(directory, on_broken=broken.append)
     root, samples = Path(dataset.root), dataset.samples
-    findings = [Finding(Fault.BROKEN_ENTRY, dataset.source, detail) for detail in broken]
+    findings = [Finding(Fault.BROKEN_ENTRY, dataset.source, str(error)) for error in broken]
+    lacking = {(error.key, error.part) for error in broken}
     images = dict.fromkeys(path for sample in samples for path in (sample.key, *_templates(sample)))
-    masked = [sample for sample in samples if sample.abnormal]
+    masked = [s for s in samples if s.abnormal and (s.mask or (s.key, "mask") not in lacking)]
     step = _steps(progress, len(images) + len(masked))
     with ThreadPoolExecutor(os.cpu_count()) as workers:
         missing = list(_missing(root, samples, images))
@@ -111,10 +113,13 @@ def verify(directory: Path, progress: Callable[[int, int], None] | None = None) 
         for _, finding in _each(workers, masked, lambda s: _mask(root, s, pictures.get(s.key)), step):
             if finding is not None:
                 findings.append(finding)
-    findings += _template_faults(dataset, pictures)
+    findings += _template_faults(dataset, pictures, lacking)
     findings += _shared(samples, pictures)
     order = list(Fault)
-    findings.sort(key=lambda finding: (order.index(finding.kind), finding.path, finding.detail))
+    findings[len(broken) :] = sorted(
+        findings[len(broken) :],
+        key=lambda finding: (order.index(finding.kind), finding.path, finding.detail),
+    )
     questions = sum(len(sample.questions) for sample in samples)
     return Report(str(root), dataset.source, len(samples), questions, len(images), tuple(findings))
 
@@ -217,11 +222,14 @@ def _mask(root: Path, sample: Sample, picture: _Picture | None) -> Finding | Non
     return None
 
 
-def _template_faults(dataset: Dataset, pictures: Mapping[str, _Picture]) -> Iterator[Finding]:
+def _template_faults(
+    dataset: Dataset, pictures: Mapping[str, _Picture], lacking: Set[tuple[str, str]]
+) -> Iterator[Finding]:
     lists = ("similar", "random") if dataset.source == reading.MMAD_JSON else ("similar",)
     for sample in dataset.samples:
         for name in lists:
-            if not getattr(sample, f"{name}_templates"):
+            part = f"{name}_templates"
+            if not getattr(sample, part) and (sample.key, part) not in lacking:
                 yield Finding(Fault.NO_TEMPLATES, sample.key, f"its list of {name} templates is empty")
         query = pictures.get(sample.key)
         for template in dict.fromkeys(_templates(sample)):

@@ -277,7 +277,7 @@ def test_broken_entries_can_be_collected_while_the_rest_is_read(tiny) -> None:
     tiny.write()
     broken: list[DataError] = []
     dataset = read(tiny.root, on_broken=broken.append)
-    assert len(dataset.samples) == 3
+    assert [len(sample.questions) for sample in dataset.samples] == [1, 0, 1, 1]
     assert "'conversation' should be a list" in str(broken[0])
 
 
@@ -365,5 +365,5 @@ def test_broken_rows_can_be_collected_while_the_rest_is_read(tmp_path: Path) -> 
     )
     broken: list[DataError] = []
     dataset = read(tmp_path, on_broken=broken.append)
-    assert [s.key for s in dataset.samples] == ["V/nut/test/bad/2.png"]
+    assert [len(sample.questions) for sample in dataset.samples] == [0, 1]
     assert len(broken) == 1

@@ -11,6 +11,7 @@ from orchestrator.errors import DataError
 
 QUERY = "Tiny/nut/image/broken/000.png"
 TEMPLATE = "Tiny/nut/train/good/000.png"
+OUTSIDE = "should be relative to the data set's folder, with / between its parts"
 MASK = "Tiny/nut/mask/broken/000.png"
 
 
@@ -63,16 +64,63 @@ def test_a_file_spelled_in_another_case_is_found_with_its_real_name(tiny) -> Non
     assert "Tiny/nut/image/Broken/000.png" in finding.detail
 
 
-def test_every_broken_entry_is_listed_with_its_line_and_the_rest_is_still_checked(tiny) -> None:
-    tiny.entries[QUERY]["conversation"][0]["Answer"] = "E"
-    tiny.entries["Tiny/pill/image/good/000.png"]["conversation"][0]["type"] = "Anomaly Detektion"
+def test_every_fault_of_every_entry_is_listed_and_the_rest_of_it_is_still_checked(tiny) -> None:
+    entry = tiny.entries[QUERY]
+    (question,) = entry["conversation"]
+    entry["conversation"] = [
+        {**question, "Answer": "E", "type": "Anomaly Detektion", "Options": {"A": "Yes", "b": 1}},
+        {**question, "Question": "Is it broken?"},
+        {**question, "Answer": "F"},
+    ]
+    entry["random_templates"] = ["../a.png", "Tiny/nut/train/good/gone.png", 7]
+    entry["similar_template"] = entry.pop("similar_templates")
+    entry["mask_path"] = ["mask"]
+    tiny.entries["Tiny/pill/image/good/000.png"]["conversation"] = "?"
     tiny.write()
     report = verify(tiny.root)
-    assert kinds(report) == [Fault.BROKEN_ENTRY, Fault.BROKEN_ENTRY]
-    details = " ".join(finding.detail for finding in report.findings)
-    assert "its answer 'E' is not among its options A, B" in details
-    assert "Did you mean 'Anomaly Detection'" in details
-    assert report.samples == 2
+    assert [f.detail.split(f"{QUERY}': ")[-1] for f in report.findings if f.kind is Fault.BROKEN_ENTRY] == [
+        "question 0: type 'Anomaly Detektion' is unknown. Did you mean 'Anomaly Detection'?",
+        "question 0: option 'b': an option's name is one capital letter.",
+        "question 0: option 'b' should be a text.",
+        "question 0: its answer 'E' is not among its options A, b.",
+        "question 2: its answer 'F' is not among its options A, B.",
+        "'mask_path' should be a text.",
+        "'random_templates' should hold texts only.",
+        f"'random_templates': path '../a.png': {OUTSIDE}.",
+        "'similar_templates' is missing. Did you mean 'similar_template'?",
+        report.findings[-2].detail,
+    ]
+    assert "'Tiny/pill/image/good/000.png': 'conversation' should be a list." in report.findings[-2].detail
+    assert (report.findings[-1].kind, report.findings[-1].path) == (
+        Fault.MISSING_TEMPLATE,
+        "Tiny/nut/train/good/gone.png",
+    )
+    assert (report.samples, report.questions) == (4, 3)
+
+
+def test_a_data_set_of_broken_entries_only_is_a_table_of_them(tiny) -> None:
+    tiny.entries = {"nut.png": tiny.entries[QUERY], QUERY: 1}
+    tiny.write()
+    report = verify(tiny.root)
+    assert kinds(report) == [Fault.BROKEN_ENTRY] * 2
+    assert report.samples == 0
+
+
+def test_every_fault_of_every_row_is_listed_and_the_rest_of_it_is_still_checked(tiny) -> None:
+    lines = ["query_image,question,options,answer,template_image,mask"]
+    lines += [f"{QUERY}, ,A: Yes,C,Tiny/nut/train/good/gone.png,../m.png"]
+    lines += [f"{QUERY},Defect?,A: Yes,A"]
+    (tiny.root / "metadata.csv").write_text("\n".join(lines))
+    (tiny.root / "mmad.json").unlink()
+    report = verify(tiny.root)
+    assert [finding.detail.split(f"{QUERY}': ")[-1] for finding in report.findings] == [
+        f"path '../m.png': {OUTSIDE}.",
+        "its text is empty.",
+        "its answer 'C' is not among its options A.",
+        "should have 6 fields or as many as the first line.",
+        "there is no such file",
+    ]
+    assert [finding.kind for finding in report.findings[-1:]] == [Fault.MISSING_TEMPLATE]
 
 
 def test_a_template_that_is_the_query_is_found_by_path_and_by_content(tiny) -> None:
