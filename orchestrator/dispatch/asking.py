@@ -120,7 +120,7 @@ class Asker:
                     self._replicas.end(f"{replica.endpoint.target} says {error}")
                     raise ModelOverError from None
                 if error.verdict in (Verdict.AGAIN, Verdict.LATER):
-                    self._replicas.failed(replica, era, error)
+                    self._replicas.failed(replica, era, error, progress.inspection.inspection_id)
                     if self._replicas.over:
                         raise ModelOverError from None
                     came = len(progress.answered) > answered

@@ -40,8 +40,12 @@ class Pace:
     again. To hold their failures back instead would make a reply wait for other inspections.
     """
     timeouts_in_a_row: int = 3
-    """Rounds of calls at every replica that time out without one reply, until the model is given up. Each
-    round has half as many calls as the one before: one that merely had too much to do gets through."""
+    """Rounds of calls at every replica that time out without one reply, until the model is given up.
+
+    Each round has half as many calls as the one before, so that a model that merely had too much to do gets
+    through; and they must be about more than one inspection, so that a single one that takes too long is
+    failed after its attempts and the others are asked.
+    """
     turned_away_patiences: float = 10.0
     """How often the patience may pass, beside one attempt's time, while a model says nothing but "later"."""
     incomplete_streams: int = 2

@@ -46,8 +46,10 @@ class Replica:
         self.in_flight = 0
         self.strikes = 0
         """Failed calls and probes since the last call that ended well."""
-        self.timeouts = 0
+        self.silent_rounds = 0
         """Rounds of calls since its last reply that have timed out."""
+        self.silent_about: set[str] = set()
+        """The inspections of those calls."""
         self.benched = False
         self.trouble = ""
         """Why a probe found it unfit; "" on the bench means that the probe is still under way."""
@@ -127,7 +129,7 @@ class Replicas:
 
     def answered(self, replica: Replica) -> None:
         """Take note of a reply."""
-        replica.timeouts = 0
+        self._heard(replica)
         self._turned_away_since = None
 
     def succeeded(self, replica: Replica) -> None:
@@ -135,10 +137,12 @@ class Replicas:
         replica.strikes = 0
         replica.limit.succeeded()
 
-    def failed(self, replica: Replica, era: int, error: CallError) -> None:
+    def failed(self, replica: Replica, era: int, error: CallError, inspection_id: str) -> None:
         """Take note of a call, started in the limit's `era`, that ended with a passing fault."""
-        if error.code == "DEADLINE_EXCEEDED" and era == replica.limit.era:  # once for a round of calls
-            self._timed_out(replica)
+        if error.code == "DEADLINE_EXCEEDED":
+            replica.silent_about.add(inspection_id)
+            replica.silent_rounds += era == replica.limit.era  # once for all the calls of a round
+            self._give_up_if_hung()
         if error.verdict is Verdict.LATER:
             self._turned_away(replica, error)
         replica.limit.congested(era)
@@ -175,15 +179,21 @@ class Replicas:
                 self._bench(replica)
         return min(free, key=lambda replica: replica.in_flight / replica.limit.value, default=None)
 
-    def _timed_out(self, replica: Replica) -> None:
-        replica.timeouts += 1
+    def _give_up_if_hung(self) -> None:
         number = self._pace.timeouts_in_a_row
-        if all(other.timeouts >= number or other.trouble for other in self._replicas):
+        if any(r.silent_rounds < number and not r.trouble for r in self._replicas):
+            return
+        about = set().union(*(replica.silent_about for replica in self._replicas))
+        if len(about) > 1:  # it is not one inspection's fault
             self.end(
-                f"no answer within {self._effort.timeout_seconds:g} s, {number} times in a row "
-                f"({replica.endpoint.target}): it hangs, or it needs longer. Restart the service, or raise "
-                "--timeout"
+                f"no answer within {self._effort.timeout_seconds:g} s, {number} times in a row or more: "
+                "it hangs, or it needs longer. Restart the service, or raise --timeout"
             )
+
+    @staticmethod
+    def _heard(replica: Replica) -> None:
+        replica.silent_rounds = 0
+        replica.silent_about.clear()
 
     def _turned_away(self, replica: Replica, error: CallError) -> None:
         now = time.monotonic()
@@ -247,7 +257,7 @@ class Replicas:
             )
             return
         replica.benched = False
-        replica.timeouts = 0
+        self._heard(replica)
         replica.trouble = ""
         self._be_patient()
         self._show()

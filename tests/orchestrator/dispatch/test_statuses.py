@@ -332,6 +332,34 @@ async def test_a_model_that_hangs_while_it_answers_pings_is_given_up_and_its_que
     assert len(service.requests) <= 4 + 2 + 1
 
 
+async def test_a_model_that_hangs_with_one_call_at_a_time_is_given_up_at_its_second_inspection(house, steps):
+    service = await house.service()
+    service.otherwise = steps.hang()
+    (ending,) = await house.run(
+        house.inspections(9), house.model(service), concurrency=1, timeout_seconds=0.2, attempts=4
+    )
+    assert ending.reason.startswith("no answer within 0.2 s, 3 times in a row")
+    assert len(service.requests) <= 4 + 1
+    assert len(failures(house)) == 3
+
+
+async def test_one_inspection_that_takes_too_long_is_failed_and_does_not_end_its_model(house, steps):
+    service = await house.service()
+    first, *others = house.inspections(4)
+
+    async def slow_at_the_first(service, request, context):
+        step = steps.hang() if request.inspection_id == first.inspection_id else steps.answer()
+        async for response in step(service, request, context):
+            yield response
+
+    service.otherwise = slow_at_the_first
+    (ending,) = await house.run(
+        [first, *others], house.model(service), concurrency=1, timeout_seconds=0.5, attempts=4
+    )
+    assert ending.reason == ""
+    assert failures(house).keys() == {question.question_id for question in first.questions}
+
+
 async def test_a_model_is_not_given_up_while_another_replica_answers(house, steps):
     hung, well = await house.service(), await house.service()
     hung.otherwise = steps.hang()
