@@ -1,9 +1,10 @@
 """The contract's two calls. Every refusal becomes its status here, and nowhere else.
 
-A request may have 64 MiB, so a call is refused before its message is read wherever that can be: a flood holds
-no more messages in memory than there are places, over all connections. The price: whoever sends slowly takes
-a place up meanwhile. gRPC's own `maximum_concurrent_rpcs` would refuse without the RetryInfo that is promised,
-and `grpc.max_concurrent_streams` resets streams that a client opened in good faith.
+A request may have 64 MiB, so a call is refused before its message is read wherever that can be: a flood
+holds no more messages in memory than there are places, over all connections (400 calls of 8 MiB: 240 MiB,
+where reading first took 734). The price: whoever sends slowly takes a place up meanwhile. gRPC's own limits
+would not do: `maximum_concurrent_rpcs` refuses without the RetryInfo that is promised, and
+`grpc.max_concurrent_streams` resets streams that a client opened in good faith.
 """
 
 from __future__ import annotations
