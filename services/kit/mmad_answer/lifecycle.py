@@ -1,7 +1,8 @@
 """A service's life in its process: from the first line on stdout to the exit code.
 
-The first SIGTERM or SIGINT drains, the second exits at once. Work that does not end within the drain time is
-left behind by exiting without Python's clean-up, which would wait for its thread.
+The first SIGTERM or SIGINT drains, the second exits at once. Work that does not end within the drain time
+is left behind by exiting without Python's clean-up, which would wait for its thread; processes that the
+model has started are killed then.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, NoReturn
 
+from mmad_answer import process_group
 from mmad_answer.model import Model
 from mmad_answer.server import AnswerServer, Settings
 
@@ -95,4 +97,5 @@ async def _exit_with(parent: int) -> None:
 def _exit_now(code: int) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
+    process_group.kill_own()
     os._exit(code)

@@ -64,12 +64,13 @@ def start():
     """Start a service; its first line says where it is. Ends it, whatever happens."""
     with contextlib.ExitStack() as stack:
 
-        def make(folder, *arguments, prefix=()):
+        def make(folder, *arguments, session=False):
             process = subprocess.Popen(
-                [*prefix, sys.executable, "-m", "mmad_answer", "serve", str(folder), *arguments],
+                [sys.executable, "-m", "mmad_answer", "serve", str(folder), *arguments],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
+                start_new_session=session,
             )
             stack.enter_context(process)
             stack.callback(process.kill)
@@ -85,15 +86,23 @@ def slow(service_folder):
     return service_folder(SLOW)
 
 
-def wait_until_ready(address):
+def wait_until(address, state):
     with grpc.insecure_channel(address) as channel:
         stub = answer_pb2_grpc.AnswerServiceStub(channel)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            if stub.GetModel(pb.GetModelRequest(), timeout=20).state == pb.STATE_READY:
+            if stub.GetModel(pb.GetModelRequest(), timeout=20).state == state:
                 return
             time.sleep(0.01)
-        raise AssertionError("the service did not become ready")
+        raise AssertionError(f"the service never became {pb.State.Name(state)}")
+
+
+def wait_until_ready(address):
+    wait_until(address, pb.STATE_READY)
+
+
+def wait_until_draining(address):
+    wait_until(address, pb.STATE_DRAINING)
 
 
 class Asking(threading.Thread):
@@ -196,10 +205,9 @@ def test_a_signal_lets_work_under_way_finish_closes_the_model_and_exits_with_0(s
     asking = Asking(address, ask())
     wait_for(slow / "begun")
     process.send_signal(number)
+    wait_until_draining(address)
     with grpc.insecure_channel(address) as channel:
         stub = answer_pb2_grpc.AnswerServiceStub(channel)
-        while stub.GetModel(pb.GetModelRequest(), timeout=20).state != pb.STATE_DRAINING:
-            pass
         with pytest.raises(grpc.RpcError) as refused:
             list(stub.Answer(ask(), timeout=20))
         assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
@@ -227,10 +235,7 @@ def test_a_second_signal_exits_at_once(start, slow, ask):
     Asking(address, ask())
     wait_for(slow / "begun")
     process.send_signal(signal.SIGTERM)
-    with grpc.insecure_channel(address) as channel:
-        stub = answer_pb2_grpc.AnswerServiceStub(channel)
-        while stub.GetModel(pb.GetModelRequest(), timeout=20).state != pb.STATE_DRAINING:
-            pass
+    wait_until_draining(address)
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == 128 + signal.SIGTERM
 
@@ -351,20 +356,137 @@ PARENT = """
 import subprocess, sys, time
 
 command = [sys.executable, "-m", "mmad_answer", "serve", sys.argv[1], "--port", "0", "--exit-with-parent"]
-child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session="session" in sys.argv)
 print(child.pid, child.stdout.readline(), flush=True)
 time.sleep(600)
 """
 
+# Starts a helper, as models do whose library serves from processes of its own.
+PARENTAL = """
+import subprocess
+from pathlib import Path
+from mmad_answer.model import Capabilities, Card, Model
+
+HERE = Path(__file__).parent
+
+
+class Parental(Model):
+    def describe(self):
+        return Card("parental", "test", capabilities=Capabilities(text_only=True))
+
+    def load(self):
+        self.helper = subprocess.Popen(["sleep", "600"])
+        (HERE / "pid.new").write_text(str(self.helper.pid))
+        (HERE / "pid.new").rename(HERE / "pid")
+        if (HERE / "slow-load").exists():
+            self.helper.wait()
+
+    def answer(self, batch):
+        (HERE / "begun").touch()
+        self.helper.wait()
+"""
+
+
+@pytest.fixture
+def parental(service_folder):
+    """A service's folder and, once it loads, its helper; which is ended, whatever happens."""
+    folder = service_folder(PARENTAL)
+
+    def helper():
+        wait_for(folder / "pid")
+        return psutil.Process(int((folder / "pid").read_text()))
+
+    yield folder, helper
+    if (folder / "pid").exists():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if (left := helper()).name() == "sleep":
+                left.kill()
+
+
+def ended(process):
+    """Whether a process ends; where nobody waits for orphans, what is left of it is a zombie."""
+    for _ in range(2000):
+        if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+@contextlib.contextmanager
+def with_parent(folder, *arguments):
+    """A parent process, and the service that it has started with --exit-with-parent."""
+    command = [sys.executable, "-c", PARENT, str(folder), *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        try:
+            yield parent, psutil.Process(int(parent.stdout.readline().split()[0]))
+        finally:
+            parent.kill()
+
 
 def test_a_service_does_not_outlive_its_parent(slow):
-    command = [sys.executable, "-c", PARENT, str(slow)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
-        service = psutil.Process(int(parent.stdout.readline().split()[0]))
+    with with_parent(slow) as (parent, service):
         assert service.is_running()
         parent.kill()
-        gone, _ = psutil.wait_procs([service], timeout=20)
-        assert gone
+        assert ended(service)
+
+
+@pytest.mark.parametrize("loading", [False, True])
+def test_what_a_model_has_started_does_not_outlive_the_parent_either(parental, loading):
+    folder, helper = parental
+    if loading:
+        (folder / "slow-load").touch()
+    with with_parent(folder, "session") as (parent, service):
+        started = helper()
+        parent.kill()
+        assert ended(service)
+        assert ended(started)
+
+
+def test_one_signal_while_loading_ends_what_the_model_has_started(start, parental):
+    folder, helper = parental
+    (folder / "slow-load").touch()
+    process, _, _ = start(folder, "--port", "0", session=True)
+    started = helper()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0
+    assert ended(started)
+
+
+def test_a_second_signal_ends_what_the_model_has_started(start, parental, ask):
+    folder, helper = parental
+    process, _, address = start(folder, "--port", "0", "--drain-seconds", "3600", session=True)
+    started = helper()
+    wait_until_ready(address)
+    Asking(address, ask())
+    wait_for(folder / "begun")
+    process.send_signal(signal.SIGTERM)
+    wait_until_draining(address)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 128 + signal.SIGTERM
+    assert ended(started)
+
+
+def test_the_end_of_the_drain_time_ends_what_the_model_has_started(start, parental, ask):
+    folder, helper = parental
+    process, _, address = start(folder, "--port", "0", "--drain-seconds", "0.1", session=True)
+    started = helper()
+    wait_until_ready(address)
+    Asking(address, ask())
+    wait_for(folder / "begun")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0
+    assert ended(started)
+
+
+def test_who_shares_a_group_with_others_ends_nobody(start, parental):
+    # As from a shell, whose pipe's other commands are in the group too: here, the tests themselves.
+    folder, helper = parental
+    (folder / "slow-load").touch()
+    process, _, _ = start(folder, "--port", "0")
+    started = helper()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0
+    assert started.status() == psutil.STATUS_SLEEPING
 
 
 def test_a_service_whose_named_parent_is_gone_already_does_not_stay(start, slow):
