@@ -27,8 +27,9 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from orchestrator.dataset.wording import bare
 from orchestrator.scoring import letter_patterns as patterns
-from orchestrator.scoring.reply_text import UnclosedThoughtError, bare, plain
+from orchestrator.scoring.reply_text import UnclosedThoughtError, plain
 from orchestrator.vocabulary import Option
 
 _CONFLICT: Final = "conflict"

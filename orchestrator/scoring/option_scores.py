@@ -19,9 +19,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from orchestrator.dataset.defect_option import defect_option
 from orchestrator.scoring.baselines import subtask_of
 from orchestrator.scoring.cells import Array
-from orchestrator.scoring.defect_option import defect_option
 from orchestrator.scoring.intervals import quantiles
 from orchestrator.scoring.partition import Indices, Partition, draws
 from orchestrator.scoring.ranking import auroc, average_precision, calibration_error

@@ -10,6 +10,8 @@ import re
 import unicodedata
 from typing import Final
 
+from orchestrator.dataset.wording import QUOTES
+
 _THOUGHT: Final = r"(?:think|thinking|thought|thoughts|reasoning|reflection)"
 _THOUGHT_OPENS: Final = re.compile(rf"[<◁]{_THOUGHT}[>▷]", re.IGNORECASE)
 _THOUGHT_CLOSES: Final = re.compile(rf"[<◁]/{_THOUGHT}[>▷]", re.IGNORECASE)
@@ -25,7 +27,6 @@ _DROPPED: Final = re.compile(
     r"|\\[()\[\]]|[$*`{}]|__+|~~+"
 )
 _LINE_START: Final = re.compile(r"^[ \t]{0,8}(?:#{1,6}|>|[-+•])[ \t]+", re.MULTILINE)
-_QUOTES: Final = re.compile(r"(?<![A-Za-z])'|'(?![A-Za-z])|[\"“”«»「」『』]")
 
 
 class UnclosedThoughtError(ValueError):
@@ -51,12 +52,4 @@ def plain(reply: str) -> str:
     text = _BOXED.sub(" boxed: ", text)
     text = _FENCE.sub("\n", text)
     text = _LINE_START.sub("", _DROPPED.sub("", text))
-    return _QUOTES.sub("", text).strip()
-
-
-def bare(text: str) -> str:
-    """Return words to compare: lower case, single spaces, no outer punctuation, no article in front."""
-    words = _QUOTES.sub("", unicodedata.normalize("NFKC", text).replace("\u2019", "'"))
-    words = re.sub(r"[\s\-\u2010-\u2015]+", " ", words).lower()
-    words = words.strip(" \n.,;:!?()[]{}\"'*`_。、")
-    return re.sub(r"^(?:an?|the) (?=.)", "", words)
+    return QUOTES.sub("", text).strip()

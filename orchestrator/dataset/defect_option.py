@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from orchestrator.scoring.reply_text import bare
+from orchestrator.dataset.wording import bare
 from orchestrator.vocabulary import Option
 
 _YES: Final = re.compile(r"(?:yes|yeah|true)\b|是|有(?!没有)")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.scoring.defect_option import affirms_defect, defect_option
+from orchestrator.dataset.defect_option import affirms_defect, defect_option
 from orchestrator.vocabulary import Option
 
 
