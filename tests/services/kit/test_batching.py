@@ -1,8 +1,10 @@
 import asyncio
+import time
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mmad_answer import batching
 from mmad_answer.batching import Batcher
 
 
@@ -66,15 +68,34 @@ async def test_a_full_batch_goes_without_waiting_for_its_window():
     await batcher.close()
 
 
-async def test_a_batch_that_is_not_full_waits_for_its_window_from_its_first_item_on():
+async def test_a_batch_that_is_not_full_waits_for_its_window_from_its_first_item_on(monkeypatch):
+    class Clock:
+        now = 1000.0
+
+        def monotonic(self):
+            return self.now
+
+    clock = Clock()
+    monkeypatch.setattr(batching, "time", clock)
     recorder = Recorder()
-    batcher = Batcher(recorder.run, size=10, wait_seconds=0.2, workers=1)
-    first = batcher.put("a")
-    await asyncio.sleep(0.05)
-    assert recorder.batches == []
-    second = batcher.put("b")
-    await asyncio.gather(first, second)
-    assert recorder.batches == [["a", "b"]]
+    batcher = Batcher(recorder.run, size=10, wait_seconds=3600, workers=1)
+    tickets = []
+    for item, now in (("a", 1000.0), ("b", 4599.0), ("c", 4600.0)):
+        clock.now = now
+        tickets.append(batcher.put(item))
+        for _ in range(20):  # more steps than it takes to begin a batch
+            await asyncio.sleep(0)
+    await asyncio.wait_for(asyncio.gather(*tickets), 20)
+    assert recorder.batches == [["a", "b", "c"]]
+    await batcher.close()
+
+
+async def test_a_window_ends_by_itself():
+    recorder = Recorder()
+    batcher = Batcher(recorder.run, size=10, wait_seconds=0.05, workers=1)
+    began = time.monotonic()
+    await asyncio.wait_for(batcher.put("a"), 20)
+    assert time.monotonic() - began >= 0.05
     await batcher.close()
 
 

@@ -241,7 +241,7 @@ async def test_leaving_while_images_are_decoded_keeps_the_inspection_from_the_mo
     model = scripted()
     served = await serve(model)
     images = [encoded(size=(8 + i, 8)) for i in range(3)]
-    call = served.stub.Answer(ask("left", images=images), timeout=0.5 if how == "deadline" else None)
+    call = served.stub.Answer(ask("left", images=images), timeout=3 if how == "deadline" else None)
     assert await asyncio.to_thread(decoding.wait, 20)
     if how == "cancelled":
         call.cancel()
@@ -267,7 +267,7 @@ async def test_leaving_between_replies_stops_the_model_there(serve, scripted, as
         went_on.append(inspection.inspection_id)
 
     served = await serve(scripted(script))
-    call = served.stub.Answer(ask("left", ("q1", "q2")), timeout=0.5 if how == "deadline" else None)
+    call = served.stub.Answer(ask("left", ("q1", "q2")), timeout=3 if how == "deadline" else None)
     responses = aiter(call)
     assert (await anext(responses)).question_id == "q1"
     if how == "cancelled":

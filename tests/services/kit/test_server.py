@@ -117,7 +117,8 @@ async def test_an_old_connection_is_renewed_and_its_streams_go_on(serve, scripte
     served = await serve(model, max_connection_age_seconds=0.2)
     call = served.stub.Answer(ask())
     await model.has_begun()
-    await asyncio.sleep(0.6)
+    async with asyncio.timeout(20):
+        await served.channel.wait_for_state_change(grpc.ChannelConnectivity.READY)
     model.gate.set()
     assert await served.answers(call) == [("q1", "A")]
     assert await served.answers(served.stub.Answer(ask())) == [("q1", "A")]
