@@ -192,6 +192,8 @@ def _decode(path: Path) -> _Picture | str:
     """A picture's hash and size, or what is wrong with it."""
     from PIL import Image
 
+    if not path.is_file():  # opening a pipe would wait for someone to write into it
+        return "it is no regular file"
     try:
         with Image.open(path) as image:
             pixels = image.convert("RGBA" if "A" in image.getbands() else "RGB").tobytes()
@@ -241,13 +243,22 @@ def _template_faults(
 
 def _shared(samples: Sequence[Sample], pictures: Mapping[str, _Picture]) -> Iterator[Finding]:
     """Pictures that stand for more than one product: one of them is another product's."""
-    places: dict[bytes, dict[tuple[str, str], str]] = defaultdict(dict)
+    places: dict[bytes, dict[tuple[str, str], tuple[str, str]]] = defaultdict(dict)
     for sample in samples:
         for path in (sample.key, *_templates(sample)):
             if path in pictures:
-                places[pictures[path].digest].setdefault((sample.dataset, sample.product), path)
+                products = places[pictures[path].digest]
+                products.setdefault((sample.dataset, sample.product), (path, sample.key))
     for products in places.values():
-        (_, path), *others = products.items()
-        if others:
-            also = ", ".join(f"{other} (as {'/'.join(product)})" for product, other in others)
-            yield Finding(Fault.TWO_PRODUCTS, path, f"the same picture as {also}")
+        if len(products) > 1:
+            # A path that lies in its product's own folder comes first, so that it is the others that borrow.
+            uses = sorted(products.items(), key=lambda use: use[1][0].split("/")[1:2] != [use[0][1]])
+            path, _ = uses[0][1]
+            details = (_borrowed(path, other, key) for _, (other, key) in uses[1:])
+            yield Finding(Fault.TWO_PRODUCTS, path, "; ".join(details))
+
+
+def _borrowed(path: str, other: str, key: str) -> str:
+    if other == path:
+        return f"is among the templates of {key}"
+    return f"the same picture as {other}" + ("" if other == key else f", a template of {key}")

@@ -1,5 +1,6 @@
 import io
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,13 @@ def test_missing_files_are_named_by_what_they_are_for(tiny) -> None:
 def test_a_truncated_image_that_opens_but_does_not_decode_is_found(tiny) -> None:
     file = tiny.root / QUERY
     file.write_bytes(file.read_bytes()[:-60])
+    finding = only(verify(tiny.root))
+    assert (finding.kind, finding.path) == (Fault.UNREADABLE, QUERY)
+
+
+def test_a_pipe_in_place_of_an_image_is_found_and_not_waited_for(tiny) -> None:
+    (tiny.root / QUERY).unlink()
+    os.mkfifo(tiny.root / QUERY)
     finding = only(verify(tiny.root))
     assert (finding.kind, finding.path) == (Fault.UNREADABLE, QUERY)
 
@@ -141,7 +149,26 @@ def test_an_image_under_two_products_is_found_even_if_it_was_saved_again(tiny) -
     finding = only(verify(tiny.root))
     assert finding.kind is Fault.TWO_PRODUCTS
     assert finding.path == "Tiny/nut/image/good/000.png"
-    assert "Tiny/pill/image/good/000.png (as Tiny/pill)" in finding.detail
+    assert finding.detail == "the same picture as Tiny/pill/image/good/000.png"
+
+
+@pytest.mark.parametrize("borrower", ["nut", "pill"])
+def test_a_template_borrowed_from_another_product_shows_whose_list_it_is_in(tiny, borrower) -> None:
+    """Whichever of the two products comes first in the file."""
+    lender = {"nut": "pill", "pill": "nut"}[borrower]
+    borrowed, key = f"Tiny/{lender}/train/good/001.png", f"Tiny/{borrower}/image/good/000.png"
+    tiny.entries[key]["random_templates"].append(borrowed)
+    tiny.write()
+    finding = only(verify(tiny.root))
+    assert (finding.kind, finding.path) == (Fault.TWO_PRODUCTS, borrowed)
+    assert finding.detail == f"is among the templates of {key}"
+
+
+def test_a_template_saved_again_as_another_products_shows_whose_list_it_is_in(tiny) -> None:
+    copied = "Tiny/pill/train/good/000.png"
+    (tiny.root / copied).write_bytes((tiny.root / TEMPLATE).read_bytes())
+    key = "Tiny/pill/image/good/000.png"
+    assert only(verify(tiny.root)).detail == f"the same picture as {copied}, a template of {key}"
 
 
 def test_empty_lists_of_templates_are_found(tiny) -> None:
