@@ -27,6 +27,8 @@ from orchestrator.vocabulary import Endpoint
 
 _ADDRESS = re.compile(r"listening on (\S+)\s*$")
 _POLL_SECONDS = 0.1
+_CLOSE_SECONDS = 2.0
+"""For stdout to close after the group's end; a daemon that has left the group may hold it."""
 START_SECONDS = 30.0
 """What a service gets to come up, however little the user would wait: it begins from nothing."""
 
@@ -220,12 +222,14 @@ async def _end_with_group(process: asyncio.subprocess.Process) -> None:
     Later its number may be another's. `Process.wait` would not do: it waits for the end of stdout, too, which
     a child that has inherited it holds open.
     """
+    closed = asyncio.create_task(process.wait())
     try:
         while process.returncode is None:  # noqa: ASYNC110 - see above
             await asyncio.sleep(_POLL_SECONDS)
     finally:
         _kill_group(process.pid)  # and the process, if it is the event loop that ends
-    await process.wait()
+    await asyncio.wait([closed], timeout=_CLOSE_SECONDS)
+    closed.cancel()
 
 
 def _kill_group(process_id: int) -> None:
