@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 
-from orchestrator.cli import app
-from orchestrator.errors import Interrupted, UserError
-
 INTERRUPTED = 130
 
 
 def main() -> None:
     """Run the command line and end the process."""
+    try:
+        # Here, so that Ctrl-C while Python is still loading is no traceback either.
+        from orchestrator.cli import app
+        from orchestrator.errors import Interrupted, UserError
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
     try:
         app()
     except Interrupted as stop:

@@ -6,13 +6,14 @@ The price is the room for both versions at once, and a leftover with a dot befor
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from orchestrator.errors import RunError
+from orchestrator.errors import JournalFullError, RunError
 
 
 @contextlib.contextmanager
@@ -42,6 +43,11 @@ def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
         draft.replace(path)
         draft = None
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise JournalFullError(
+                f"{path}: cannot be written: {error.strerror}. All answers are kept. Make room on that disk, "
+                "then run the same command again."
+            ) from None
         raise RunError(f"{path}: cannot be written: {error.strerror}.") from None
     finally:
         if draft is not None:

@@ -5,6 +5,8 @@ Verbs import what they need when they are called, so that `--help` is quick and 
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -53,14 +55,21 @@ def run(options: RunOptions) -> None:
     command goes on where an interrupted or killed one stopped.
     """
     from orchestrator import session
+    from orchestrator.describe import describe
     from orchestrator.reports import tables
     from orchestrator.reports.terminal import Screen
     from orchestrator.results import SUMMARY_FILE
 
     screen = Screen()
+    if not options.dry_run:
+        session.check_participants(options)
     plan = session.prepare(options, screen)
     if options.dry_run:
-        typer.echo(session.dry_run(options, plan, screen))
+        amounts = session.dry_run(options, plan, screen)
+        if options.json_output:
+            typer.echo(json.dumps({name: dataclasses.asdict(a) for name, a in amounts.items()}, indent=1))
+        else:
+            typer.echo(describe(plan, amounts))
         return
     with session.run(options, plan, command=sys.argv, screen=screen) as done:
         if options.json_output:

@@ -26,7 +26,7 @@ def with_run_options(verb: Callable[[RunOptions], None]) -> Callable[..., None]:
     def command(config: Path | None = None, **given: Any) -> None:
         values = read_settings(config) if config else {}
         chosen = {name: value for name, value in given.items() if value is not None and value != []}
-        verb(parse(values | chosen, f"{config}" if config else "command line"))
+        verb(parse(values | chosen, config, values.keys() - chosen.keys()))
 
     parameters = [_parameter(name) for name, field in RunOptions.model_fields.items() if _extra(field)]
     parameters.append(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from orchestrator.plan import Plan, effective_shots, fit, inspections
@@ -22,6 +22,8 @@ class Amount:
     bytes: int
     """Of all images sent; what cannot be read counts 0."""
     shots: int
+    room_known: bool
+    """Whether the model has said how many images it takes; where not, it may get fewer."""
     missing: tuple[str, ...]
     """Images that are not there, the first few."""
 
@@ -31,11 +33,10 @@ _MISSING_SHOWN = 5
 
 def amount(plan: Plan, max_images: int | None = None) -> Amount:
     """Add up what a model with room for `max_images` would be asked (None: as many as there are)."""
-    room = max_images if max_images is not None else 1_000_000
     root = Path(plan.dataset.root)
     sizes: dict[str, int | None] = {}
     counts: collections.Counter[str] = collections.Counter()
-    for inspection in _fitted(plan, room):
+    for inspection in _fitted(plan, max_images):
         counts["inspections"] += 1
         counts["questions"] += len(inspection.questions)
         for image in inspection.images:
@@ -49,18 +50,14 @@ def amount(plan: Plan, max_images: int | None = None) -> Amount:
         counts["questions"],
         counts["images"],
         counts["bytes"],
-        effective_shots(plan, room),
+        effective_shots(plan, max_images),
+        max_images is not None,
         tuple(missing[:_MISSING_SHOWN]),
     )
 
 
-def describe(plan: Plan, room: Iterable[tuple[str, int | None]]) -> str:
-    """Say in lines what each model would be asked.
-
-    Args:
-        plan: what is planned.
-        room: models' names, each with the images that it takes; None where that is not known yet.
-    """
+def describe(plan: Plan, amounts: Mapping[str, Amount]) -> str:
+    """Say in lines what each model, by name, would be asked."""
     protocol = plan.protocol
     lines = [f"Data: {plan.dataset.root} ({plan.dataset.source}, digest {plan.dataset.digest[:12]})"]
     subtasks = collections.Counter(str(q.type or "untyped") for s in plan.samples for q in s.questions)
@@ -72,20 +69,20 @@ def describe(plan: Plan, room: Iterable[tuple[str, int | None]]) -> str:
     }
     if changed:
         lines.append("Protocol: " + ", ".join(f"{name} {value}" for name, value in changed.items()))
-    for name, max_images in room:
-        a = amount(plan, max_images)
+    for name, a in amounts.items():
         lines.append(
             f"{name}: {a.inspections:,} inspections, {a.questions:,} questions, {a.images:,} images "
             f"({a.bytes / 1e6:,.1f} MB), {a.shots} of {protocol.shots} templates each"
-            + ("" if max_images is not None else " (as far as the model has room)")
+            + ("" if a.room_known else " (or fewer, if the model has no room for them)")
         )
         for path in a.missing:
             lines.append(f"  missing: {path}")
     return "\n".join([*lines, "Nothing was asked."])
 
 
-def _fitted(plan: Plan, room: int) -> Iterable[Inspection]:
-    return (fit(inspection, room) for inspection in inspections(plan))
+def _fitted(plan: Plan, max_images: int | None) -> Iterable[Inspection]:
+    whole = inspections(plan)
+    return whole if max_images is None else (fit(inspection, max_images) for inspection in whole)
 
 
 def _size(path: Path) -> int | None:

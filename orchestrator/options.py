@@ -8,6 +8,7 @@ may change from one session to the next. A field with a panel is an option of `o
 from __future__ import annotations
 
 import enum
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -199,26 +200,35 @@ class RunOptions(Protocol):
         return Protocol.model_validate({name: getattr(self, name) for name in Protocol.model_fields})
 
 
-def parse(values: dict[str, Any], where: str) -> RunOptions:
+def parse(values: Mapping[str, Any], file: Path | None = None, in_file: Collection[str] = ()) -> RunOptions:
     """Check settings, given by their names.
 
+    Args:
+        values: of the settings.
+        file: a settings file that some of them come from.
+        in_file: which those are.
+
     Raises:
-        UserError: naming each wrong setting, what was given, what is allowed, and `where` it stands.
+        UserError: naming each wrong setting, where it stands, what was given, and what is allowed.
     """
     try:
         return RunOptions.model_validate(values)
     except pydantic.ValidationError as error:
-        raise UserError("\n".join(_explain(e, where) for e in error.errors())) from None
+        messages = []
+        for e in error.errors():
+            stands_in_file = bool(e["loc"]) and str(e["loc"][0]) in in_file
+            messages.append((f"{file}: " if stands_in_file else "") + _explain(e))
+        raise UserError("\n".join(messages)) from None
 
 
-def _explain(error: ErrorDetails, where: str) -> str:
+def _explain(error: ErrorDetails) -> str:
     message = error["msg"].removeprefix("Value error, ")
     if not error["loc"]:
         return message
     name = str(error["loc"][0]).replace("_", "-").removesuffix("-output")
     if error["type"] == "extra_forbidden":
         known = [(field.alias or name).replace("_", "-") for name, field in RunOptions.model_fields.items()]
-        return f"{where}: there is no setting {name!r}.{near_matches(name, known)}"
+        return f"there is no setting {name!r}.{near_matches(name, known)}"
     if error["type"] == "value_error":
         return f"--{name}: {message}"
     return f"--{name}: {message} (given: {error['input']!r})"

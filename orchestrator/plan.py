@@ -174,12 +174,17 @@ def fit(inspection: Inspection, max_images: int) -> Inspection:
     return dataclasses.replace(inspection, images=tuple(images))
 
 
-def effective_shots(plan: Plan, max_images: int) -> int:
-    """Return how many templates a model with room for `max_images` really gets (at most, if it varies)."""
+def effective_shots(plan: Plan, max_images: int | None = None) -> int:
+    """Return how many templates a model really gets (at most, if it varies).
+
+    The data set may list fewer than the protocol asks for, and a model may have room for fewer; None: it has
+    room for all.
+    """
     if plan.protocol.text_only:
         return 0
-    available = max(len(_templates(sample, plan.protocol)) for sample in plan.samples)
-    return max(0, min(available, max_images - 1 - plan.protocol.defect_examples))
+    listed = max(len(_templates(sample, plan.protocol)) for sample in plan.samples)
+    room = listed if max_images is None else max_images - 1 - plan.protocol.defect_examples
+    return max(0, min(listed, room))
 
 
 def identity(plan: Plan) -> dict[str, object]:

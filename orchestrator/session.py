@@ -22,6 +22,7 @@ from pathlib import Path
 from orchestrator.atomic import replacing
 from orchestrator.dataset.locate import locate
 from orchestrator.dataset.reading import read
+from orchestrator.describe import Amount, amount
 from orchestrator.dispatch import ConnectedModel, Effort, Prompting
 from orchestrator.endpoints.participants import given_endpoints, model_names
 from orchestrator.errors import EndpointError, Interrupted, JournalFullError, UserError
@@ -73,6 +74,15 @@ def _protocol(options: RunOptions) -> Protocol:
     return protocol
 
 
+def check_participants(options: RunOptions) -> None:
+    """Find what is wrong with the models' names and addresses, before a data set is read or drawn.
+
+    Raises:
+        UserError: naming it.
+    """
+    model_names(options, given_endpoints(options))
+
+
 def run(
     options: RunOptions,
     plan: Plan | None = None,
@@ -93,23 +103,28 @@ def run(
         Interrupted: after Ctrl-C, once what was under way has been kept.
     """
     screen = screen or Screen(quiet=True)
+    check_participants(options)
     session = _Session(options, plan or prepare(options, screen), tuple(command), screen)
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(session.work())
+        try:
+            return asyncio.run(session.work())
+        except KeyboardInterrupt:  # before the asking, or the second one
+            raise Interrupted(session.how_to_go_on()) from None
     # In a notebook, whose loop is running already.
     with concurrent.futures.ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, session.work()).result()
 
 
-def dry_run(options: RunOptions, plan: Plan | None = None, screen: Screen | None = None) -> str:
-    """Say what would be asked. Models that run are asked for their card; local ones are not started.
+def dry_run(options: RunOptions, plan: Plan | None = None, screen: Screen | None = None) -> dict[str, Amount]:
+    """Return how much each model would be asked, by name; "any model" where none is named.
+
+    Models that run already are asked for their card; local ones are not started, so their room is not known.
 
     Raises:
         UserError: as `run` would, for the settings, the data and the addresses.
     """
-    from orchestrator.describe import describe
     from orchestrator.endpoints.connect import connect
 
     screen = screen or Screen(quiet=True)
@@ -119,8 +134,8 @@ def dry_run(options: RunOptions, plan: Plan | None = None, screen: Screen | None
     asked = [endpoint for endpoint in given if endpoint.name in names]
     connected = asyncio.run(connect(asked, options.wait, screen.note)) if asked else []
     cards = {model.name: model.card for model in connected}
-    room = [(name, cards[name].max_images if name in cards else None) for name in names]
-    return describe(plan, room or [("any model", None)])
+    room = {name: cards[name].max_images if name in cards else None for name in names}
+    return {name: amount(plan, images) for name, images in (room or {"any model": None}).items()}
 
 
 @dataclasses.dataclass
@@ -131,6 +146,14 @@ class _Session:
     plan: Plan
     command: tuple[str, ...]
     screen: Screen
+    folder: Path | None = None
+    """Once it is chosen."""
+
+    def how_to_go_on(self) -> str:
+        """Say what an interrupted person needs to know."""
+        if self.folder is None:
+            return "Stopped before anything was asked."
+        return f"Stopped. Every answer so far is in {self.folder}; the same command goes on from there."
 
     async def work(self) -> Run:
         # Imported here, so that `--help` and `--dry-run` need no gRPC.
@@ -138,7 +161,7 @@ class _Session:
 
         given = given_endpoints(self.options)
         names = model_names(self.options, given)
-        folder = self.options.out or default_folder(
+        folder = self.folder = self.options.out or default_folder(
             _RUNS,
             datetime.date.today().isoformat(),
             Path(self.plan.dataset.root).name,
@@ -203,11 +226,11 @@ class _Session:
             journal.add_model(entry)
             if self.options.retry_failed:
                 journal.forget_failures(model.name)
-            if shots < self.plan.protocol.shots and not self.plan.protocol.text_only:
-                self.screen.note(
-                    f"{model.name}: gets {shots} of {self.plan.protocol.shots} templates "
-                    f"(it takes {model.card.max_images} images)."
-                )
+            asked = self.plan.protocol.shots
+            if shots < asked and not self.plan.protocol.text_only:
+                listed = effective_shots(self.plan)
+                why = f"it takes {model.card.max_images} images" if shots < listed else "no more are listed"
+                self.screen.note(f"{model.name}: gets {shots} of {asked} templates ({why}).")
         with replacing(folder / SETTINGS_FILE) as file:
             file.write(settings_text(self.options, self.plan))
 
@@ -216,7 +239,7 @@ class _Session:
 
         total = journal.question_count()
         progress = {m.name: Progress(total, journal.counts(m.name), journal.right(m.name)) for m in models}
-        recording = Recording(journal, self.plan.protocol.answer_by, progress)
+        recording = Recording(journal, self.plan.protocol.answer_by, progress, self.screen.note)
         open_models = [m for m in models if progress[m.name].counts[Outcome.MISSING]]
         if not open_models:
             self.screen.note(f"Everything has an answer already, in {folder}.")
@@ -251,9 +274,7 @@ class _Session:
             with contextlib.suppress(JournalFullError):
                 journal.end_session(time.monotonic() - began, ending)
         if stop.is_set():
-            raise Interrupted(
-                f"Stopped. Every answer so far is in {folder}; the same command goes on from there."
-            )
+            raise Interrupted(self.how_to_go_on())
         for line in given_up:
             self.screen.note(line)
 

@@ -69,6 +69,7 @@ def test_the_second_interruption_ends_at_once_and_keeps_what_was_kept(
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=4)  # long before the answers under way
     assert process.returncode == 130, output
+    assert "the same command goes on" in output
     assert "Traceback" not in output
 
 

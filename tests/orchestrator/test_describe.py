@@ -28,12 +28,13 @@ def test_missing_images_are_named(own_data):
     key = plan.samples[0].key
     (own_data / key).unlink()
     assert amount(plan).missing == (key,)
-    text = describe(plan, [("m", 5)])
+    text = describe(plan, {"m": amount(plan, 5)})
     assert f"missing: {key}" in text
     assert text.endswith("Nothing was asked.")
 
 
 def test_only_what_differs_from_the_default_is_told(drawn):
-    text = describe(build_plan(read(drawn), Protocol(history=True)), [("m", None)])
+    plan = build_plan(read(drawn), Protocol(history=True))
+    text = describe(plan, {"m": amount(plan)})
     assert "Protocol: history True" in text
     assert "shots" not in text.splitlines()[-3]

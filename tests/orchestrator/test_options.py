@@ -11,7 +11,7 @@ from orchestrator.settings_file import read_settings
 
 def refuse(**values):
     with pytest.raises(UserError) as caught:
-        parse(values, "here")
+        parse(values)
     return str(caught.value)
 
 
@@ -44,16 +44,16 @@ def test_a_setting_without_a_value_is_not_given(tmp_path):
 
 
 def test_types_are_taken_in_any_case():
-    assert parse({"type": "anomaly detection"}, "").type == ("Anomaly Detection",)
+    assert parse({"type": "anomaly detection"}).type == ("Anomaly Detection",)
 
 
 def test_answers_by_scores_ask_for_scores():
-    assert parse({"answer_by": "scores"}, "").wants_scores
-    assert not parse({}, "").wants_scores
+    assert parse({"answer_by": "scores"}).wants_scores
+    assert not parse({}).wants_scores
 
 
 def test_the_protocol_is_what_decides_the_answers_and_nothing_else():
-    protocol = parse({"shots": 3, "concurrency": 7, "endpoint": "a=b:1"}, "").protocol()
+    protocol = parse({"shots": 3, "concurrency": 7, "endpoint": "a=b:1"}).protocol()
     assert protocol.shots == 3
     assert not hasattr(protocol, "concurrency")
 
@@ -103,6 +103,14 @@ def test_every_setting_is_an_option_and_can_stand_in_a_file(invoke, seen, tmp_pa
     (tmp_path / "c.yaml").write_text(yaml.safe_dump(values))
     assert invoke("--config", str(tmp_path / "c.yaml")).exit_code == 0
     assert seen[0] == seen[1]
+
+
+def test_a_wrong_value_in_a_file_is_named_with_the_file(tmp_path, monkeypatch, cli):
+    (tmp_path / "c.yaml").write_text("shots: many\nseed: -1\n")
+    result = cli("run", "--config", tmp_path / "c.yaml", "--seed", 3)
+    assert result.code == 2
+    assert f"{tmp_path / 'c.yaml'}: --shots" in result.err
+    assert "--seed" not in result.err  # the command line has another
 
 
 def test_the_command_line_counts_more_than_the_file(invoke, seen, tmp_path):

@@ -374,6 +374,40 @@ def test_a_dry_run_says_what_would_be_asked_and_leaves_nothing(ask, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_dry_run_can_be_read_by_programs(ask):
+    result = ask("--dry-run", "--json", "--shots", 2, "--limit", 5)
+    assert json.loads(result.out)["chance"]["images"] == 15
+
+
+def test_nobody_to_ask_is_said_before_a_sample_is_drawn(cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli("run").code == 2
+    assert not list(tmp_path.iterdir())
+
+
+def test_templates_that_are_not_listed_are_told_from_those_without_room(ask):
+    result = ask("--shots", 9, "--limit", 2)
+    assert "gets 8 of 9 templates (no more are listed)" in result.err
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ("orchestrator.session.read", ""),
+        ("orchestrator.endpoints.connect.connect", "the same command goes on"),
+    ],
+)
+def test_an_interruption_before_the_asking_is_no_traceback(ask, monkeypatch, where, message):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(where, interrupted)
+    result = ask()
+    assert result.code == 130
+    assert message in result.err
+    assert "Traceback" not in result.err
+
+
 def test_json_prints_the_summary_and_nothing_else_on_standard_output(ask, tmp_path):
     result = ask("--json", "--limit", 3)
     assert json.loads(result.out) == summary(tmp_path / "run")
