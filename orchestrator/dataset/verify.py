@@ -1,4 +1,4 @@
-"""Checks a data set's files against its annotations: everything that would spoil a run, in one table.
+"""Checks a data set's annotations and files: everything that would spoil a run, in one table.
 
 Every picture is decoded to its last pixel, since a truncated file opens without complaint. Of each only its
 size and a hash of its pixels are kept, so memory grows by some hundred bytes a picture. Pictures are compared
@@ -8,20 +8,20 @@ by their pixels: the same one saved as PNG and as BMP is still the same picture.
 from __future__ import annotations
 
 import dataclasses
-import enum
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from orchestrator.dataset import masks, reading
+from orchestrator.dataset import consistency, masks, reading
 from orchestrator.dataset.entry import BrokenEntryError
+from orchestrator.dataset.findings import Fault, Finding
 from orchestrator.dataset.spelling import Spelling
 from orchestrator.errors import DataError
-from orchestrator.vocabulary import Dataset, Sample
+from orchestrator.vocabulary import Sample
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -29,35 +29,12 @@ if TYPE_CHECKING:
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
+_LISTS: Final = {
+    reading.MMAD_JSON: ("similar_templates", "random_templates"),
+    reading.METADATA_CSV: ("similar_templates",),
+}
 _BATCH: Final = 256
 """Pictures handed to the threads at once: enough to keep them busy, few enough to stay small."""
-
-
-class Fault(enum.StrEnum):
-    """What can be wrong."""
-
-    BROKEN_ENTRY = "broken entry"
-    MISSING_IMAGE = "image is missing"
-    MISSING_TEMPLATE = "template is missing"
-    MISSING_MASK = "mask is missing"
-    SPELLED_OTHERWISE = "file is spelled otherwise"
-    UNREADABLE = "image does not decode"
-    MASK_UNREADABLE = "mask does not decode"
-    MASK_EMPTY = "mask marks nothing"
-    MASK_SIZE = "mask has another size"
-    NO_TEMPLATES = "no templates"
-    TEMPLATE_IS_QUERY = "template is the query image"
-    TWO_PRODUCTS = "same picture in two products"
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is wrong."""
-
-    kind: Fault
-    path: str
-    """As the annotations write it; the annotation file for a broken entry."""
-    detail: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -113,7 +90,9 @@ def verify(directory: Path, progress: Callable[[int, int], None] | None = None) 
         for _, finding in _each(workers, masked, lambda s: _mask(root, s, pictures.get(s.key)), step):
             if finding is not None:
                 findings.append(finding)
-    findings += _template_faults(dataset, pictures, lacking)
+    lists = _LISTS[dataset.source]
+    findings += [finding for sample in samples for finding in consistency.check(sample, lists, lacking)]
+    findings += _shown_to_itself(samples, pictures)
     findings += _shared(samples, pictures)
     order = list(Fault)
     findings[len(broken) :] = sorted(
@@ -224,15 +203,8 @@ def _mask(root: Path, sample: Sample, picture: _Picture | None) -> Finding | Non
     return None
 
 
-def _template_faults(
-    dataset: Dataset, pictures: Mapping[str, _Picture], lacking: Set[tuple[str, str]]
-) -> Iterator[Finding]:
-    lists = ("similar", "random") if dataset.source == reading.MMAD_JSON else ("similar",)
-    for sample in dataset.samples:
-        for name in lists:
-            part = f"{name}_templates"
-            if not getattr(sample, part) and (sample.key, part) not in lacking:
-                yield Finding(Fault.NO_TEMPLATES, sample.key, f"its list of {name} templates is empty")
+def _shown_to_itself(samples: Sequence[Sample], pictures: Mapping[str, _Picture]) -> Iterator[Finding]:
+    for sample in samples:
         query = pictures.get(sample.key)
         for template in dict.fromkeys(_templates(sample)):
             if template == sample.key:

@@ -17,9 +17,11 @@ from PIL import Image
 
 from orchestrator.dataset.sample import LIKE_MMAD
 from orchestrator.dataset.sample.composition import MMAD, Composition
-from orchestrator.dataset.sample.drawing import EDITION, TEMPLATES, whole_or_nothing, write_json
+from orchestrator.dataset.sample.drawing import TEMPLATES, whole_or_nothing, write_json
 from orchestrator.vocabulary import QuestionType, Subtask
 
+_EDITION: Final = 2
+"""Raised when the same seed begins to give other pictures or questions."""
 _SIDE: Final = 20
 """Pixels."""
 _OBJECT_TYPES: Final = (
@@ -31,7 +33,7 @@ _OBJECT_TYPES: Final = (
 
 def draw(directory: Path, seed: int) -> None:
     """Make the data set, or do nothing where it is there already; see `orchestrator.dataset.sample`."""
-    settings: dict[str, int | str] = {"edition": EDITION, "composition": LIKE_MMAD, "seed": seed}
+    settings: dict[str, int | str] = {"edition": _EDITION, "composition": LIKE_MMAD, "seed": seed}
     whole_or_nothing(directory, settings, lambda partial: _fill(partial, seed))
 
 
@@ -115,7 +117,8 @@ def _question(
     else:
         text = f"{kind.value} of {product} ({defect}): which one is right?"
         right = dice.randrange(4)
-        texts = [f"{kind.value}: text {dice.randrange(1000)} about a {product}" for _ in range(4)]
+        numbers = [1000 * place + dice.randrange(1000) for place in range(4)]  # no two options the same
+        texts = [f"{kind.value}: text {number} about a {product}" for number in numbers]
     return {
         "Question": text,
         "Answer": "ABCD"[right],

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from orchestrator.dataset.verify import Fault, Finding, Report, table, verify
+from orchestrator.dataset.findings import Fault, Finding
+from orchestrator.dataset.verify import Report, table, verify
 from orchestrator.errors import DataError
 
 QUERY = "Tiny/nut/image/broken/000.png"
@@ -169,6 +170,77 @@ def test_a_template_saved_again_as_another_products_shows_whose_list_it_is_in(ti
     (tiny.root / copied).write_bytes((tiny.root / TEMPLATE).read_bytes())
     key = "Tiny/pill/image/good/000.png"
     assert only(verify(tiny.root)).detail == f"the same picture as {copied}, a template of {key}"
+
+
+NORMAL = "Tiny/nut/image/good/000.png"
+
+
+@pytest.mark.parametrize(
+    ("key", "change", "fault", "detail"),
+    [
+        (QUERY, {"Options": {"A": "Yes"}}, Fault.ONE_OPTION, "'Yes'"),
+        (QUERY, {"Options": {"A": "Yes", "B": "No", "C": "no "}}, Fault.SAME_OPTIONS, "B and C have"),
+        (
+            QUERY,
+            {"Answer": "B"},
+            Fault.AGAINST_LABEL,
+            "answer is 'No', its image's path says that it is abnormal",
+        ),
+        (
+            NORMAL,
+            {"Answer": "A"},
+            Fault.AGAINST_LABEL,
+            "answer is 'Yes', its image's path says that it is normal",
+        ),
+    ],
+)
+def test_a_question_that_cannot_measure_anything_is_found(tiny, key, change, fault, detail) -> None:
+    tiny.entries[key]["conversation"][0].update(change)
+    tiny.write()
+    finding = only(verify(tiny.root))
+    assert (finding.kind, finding.path) == (fault, key)
+    assert finding.detail.startswith("question 0: ")
+    assert detail in finding.detail
+
+
+def test_only_a_detection_question_is_held_against_the_label(tiny) -> None:
+    tiny.entries[NORMAL]["conversation"][0].update(
+        {"Question": "Is the thread cut?", "Answer": "A", "type": "Object Structure"}
+    )
+    tiny.write()
+    assert verify(tiny.root).findings == ()
+
+
+def test_an_image_without_questions_is_found(tiny) -> None:
+    tiny.entries[QUERY]["conversation"] = []
+    tiny.write()
+    finding = only(verify(tiny.root))
+    assert (finding.kind, finding.path) == (Fault.NO_QUESTIONS, QUERY)
+
+
+def test_a_mask_of_a_normal_image_is_found(tiny) -> None:
+    tiny.entries[NORMAL]["mask_path"] = "mask/broken/000.png"
+    tiny.write()
+    finding = only(verify(tiny.root))
+    assert (finding.kind, finding.path) == (Fault.MASK_OF_NORMAL, NORMAL)
+
+
+def test_a_question_that_is_there_twice_is_found_even_with_its_options_in_another_order(tiny) -> None:
+    (question,) = tiny.entries[QUERY]["conversation"]
+    other = {**question, "Options": {"A": "No", "B": "Yes"}, "Answer": "B"}
+    tiny.entries[QUERY]["conversation"] += [{**question, "Question": "Is it whole?"}, other]
+    tiny.write()
+    finding = only(verify(tiny.root))
+    assert (finding.kind, finding.path) == (Fault.ASKED_TWICE, QUERY)
+    assert "questions 0 and 2" in finding.detail
+
+
+def test_a_row_of_the_hub_copy_that_is_there_twice_is_found(tiny) -> None:
+    row = f'{NORMAL},Defect?,"A: Yes\nB: No",A,{TEMPLATE},'
+    header = "query_image,question,options,answer,template_image,mask"
+    (tiny.root / "metadata.csv").write_text("\n".join([header, row, row]))
+    (tiny.root / "mmad.json").unlink()
+    assert only(verify(tiny.root)).kind is Fault.ASKED_TWICE
 
 
 def test_empty_lists_of_templates_are_found(tiny) -> None:
