@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Final
 
 _STRING: Final = r'"(?:[^"\\]|\\.)*'
-_CONSTANT: Final = re.compile(rf'{_STRING}(?:"|\Z)|(NaN|-?Infinity)')
-"""What Python's own JSON reader takes and JSON does not have; strings are matched to be passed over."""
+_CONSTANT: Final = re.compile(rf'{_STRING}(?:"|\Z)|(NaN|-?Infinity|(?<![\d.])-?\d{{20,}}(?![\d.eE]))')
+"""What Python's JSON reader takes and the streaming one does not: what is no JSON, and integers above 64 bits.
+Strings are matched to be passed over."""
 _KEY: Final = re.compile(rf'({_STRING}")\s*:'.encode())
 
 
@@ -31,9 +32,11 @@ def broken_json(path: Path, error: Exception) -> str:
         reason, end = exact.msg, exact.pos
     except RecursionError:
         reason = "nested too deeply"
+    except ValueError:  # an integer of thousands of digits, which is found below
+        pass
     for found in _CONSTANT.finditer(text[:end]):
-        if found[1]:
-            reason, end = f"{found[1]} is no JSON value", found.start()
+        if found[1] and (found[1].endswith(("NaN", "Infinity")) or end is None):
+            reason, end = f"{_short(found[1])} is no value that can be read", found.start()
             break
     if end is None:
         return f"{path}: broken JSON: {reason}."
@@ -50,6 +53,10 @@ def not_utf8(path: Path) -> str:
         line = content.count(b"\n", 0, exact.start) + 1
         return f"{path}, line {line}: not UTF-8: {exact.reason}."
     return f"{path}: not UTF-8."
+
+
+def _short(value: str) -> str:
+    return value if len(value) <= 24 else f"{value[:20]}..."
 
 
 def _one_line(error: Exception) -> str:

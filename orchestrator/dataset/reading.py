@@ -122,8 +122,10 @@ def _domain_knowledge(directory: Path, datasets: set[str]) -> Mapping[tuple[str,
         content = json.loads(path.read_bytes())
     except json.JSONDecodeError as error:
         raise DataError(f"{path}, line {error.lineno}, column {error.colno}: {error.msg}.") from None
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise DataError(f"{path}: not JSON in UTF-8: {error}.") from None
+    except RecursionError:
+        raise DataError(f"{path}: broken JSON: nested too deeply.") from None
+    except ValueError as error:  # not UTF-8, or an integer of thousands of digits
+        raise DataError(f"{path}: cannot be read: {error}.") from None
     knowledge: dict[tuple[str, str], dict[str, str]] = {}
     for dataset, products in _items(content, str(path)):
         name = "DS-MVTec" if dataset == "MVTec" and "MVTec" not in datasets else dataset

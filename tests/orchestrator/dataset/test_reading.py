@@ -134,16 +134,28 @@ def test_broken_json_is_given_with_file_line_and_column(tiny) -> None:
         read(tiny.root)
 
 
-@pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
-@pytest.mark.parametrize("rest", ["", "\n}"])
-def test_what_only_python_takes_for_a_number_is_given_with_line_and_column(tiny, constant, rest) -> None:
-    """Even where more is wrong further on, and though a text may hold the word."""
-    entries = f'{{"a/b/c.png": {{\n"NaN": "NaN \\"NaN",\n "mask_path": {constant}\n}}}}{rest}'
+@pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity", "98765432109876543210"])
+def test_what_only_python_takes_for_a_number_is_given_with_line_and_column(tiny, constant) -> None:
+    """Though a text may hold the word."""
+    entries = f'{{"a/b/c.png": {{\n"NaN": "NaN \\"NaN",\n "mask_path": {constant}\n}}}}'
     (tiny.root / "mmad.json").write_text(entries)
     with pytest.raises(DataError) as refused:
         read(tiny.root)
-    message = f"mmad.json, line 3, column 15: broken JSON: {constant} is no JSON value."
+    message = f"mmad.json, line 3, column 15: broken JSON: {constant} is no value that can be read."
     assert str(refused.value).endswith(message)
+
+
+def test_the_first_fault_is_the_one_that_is_given(tiny) -> None:
+    (tiny.root / "mmad.json").write_text('{"a/b/c.png": {\n"x": NaN,\n"y" 1}}')
+    with pytest.raises(DataError, match="line 2, column 6: broken JSON: NaN"):
+        read(tiny.root)
+
+
+@pytest.mark.parametrize("name", ["mmad.json", "domain_knowledge.json"])
+def test_an_integer_of_thousands_of_digits_is_a_data_error(tiny, name: str) -> None:
+    (tiny.root / name).write_text('{"a/b/c.png": %s}' % ("9" * 5000))
+    with pytest.raises(DataError, match=name):
+        read(tiny.root)
 
 
 @pytest.mark.parametrize("opening", ["[", '{"a":'])
@@ -262,6 +274,7 @@ def test_a_path_out_of_the_folder_is_refused_wherever_it_stands(tiny, path: str)
     [
         ('{"Tiny": {"nut": {"broken": }}}', r"domain_knowledge\.json, line 1, column \d+"),
         ("[]", r"domain_knowledge\.json: should be an object"),
+        ("[" * 100_000, r"domain_knowledge\.json: broken JSON: nested too deeply"),
         ('{"Tiny": {"nut": "text"}}', "Tiny: nut: should be an object"),
         ('{"Tiny": {"nut": {"broken": 1}}}', "Tiny: nut: broken: should be a text"),
     ],
