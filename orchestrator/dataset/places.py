@@ -14,7 +14,7 @@ from typing import Final
 
 _STRING: Final = r'"(?:[^"\\]|\\.)*'
 _CONSTANT: Final = re.compile(rf'{_STRING}(?:"|\Z)|(NaN|-?Infinity|(?<![\d.])-?\d{{20,}}(?![\d.eE]))')
-"""What Python's JSON reader takes and the streaming one does not: what is no JSON, and integers above 64 bits.
+"""What Python takes and the streaming reader does not: what is no JSON, and integers above 64 bits.
 Strings are matched to be passed over."""
 _KEY: Final = re.compile(rf'({_STRING}")\s*:'.encode())
 
