@@ -42,6 +42,9 @@ class Nowhere:
         assert not reply.failure, reply.failure
         self.replies += 1
 
+    def attempting(self, attempt):
+        pass
+
     async def attempted(self, attempt):
         pass
 

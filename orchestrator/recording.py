@@ -93,8 +93,12 @@ class Recording:
         right = answer.outcome is Outcome.ANSWERED and answer.letter == question.correct
         self._progress[model].add(answer.outcome, right=right)
 
+    def attempting(self, attempt: Attempt) -> None:
+        """Store an attempt that begins, without waiting for the disk."""
+        self._journal.attempting(attempt)
+
     async def attempted(self, attempt: Attempt) -> None:
-        """Store one attempt."""
+        """Store how an attempt ended."""
         await self._journal.attempted(attempt)
 
     def state(self, model: str, text: str) -> None:

@@ -294,6 +294,10 @@ class Answer:
     """Which rule of the letter reader decided ("whole", "marker", ...), or "scores"; "" where none did."""
 
 
+UNFINISHED: Final = "UNFINISHED"
+"""The code of an attempt that is under way, or was when its process was killed."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Attempt:
     """One call of Answer: to whom, for what, and how it ended. Every attempt is in the journal."""
@@ -302,12 +306,12 @@ class Attempt:
     inspection_id: str
     target: str
     number: int
-    """1 for the first attempt at this inspection in this session."""
+    """1 for the first attempt at this inspection in this session; with these three it names the attempt."""
     started_at: str
     """UTC, ISO 8601."""
     seconds: float
     code: str
-    """The gRPC status: "OK", "UNAVAILABLE", ...; "UNREADABLE_IMAGE" when nothing could be sent."""
+    """The gRPC status ("OK", "UNAVAILABLE", ...), "UNREADABLE_IMAGE" when nothing could be sent, UNFINISHED."""
     detail: str
     asked: int
     answered: int

@@ -27,8 +27,11 @@ class Recorder(Protocol):
             JournalFullError: nobody is asked any further, and `fan_out` raises it again.
         """
 
+    def attempting(self, attempt: Attempt) -> None:
+        """Take note of a call that begins, without waiting: a process that is killed leaves that much."""
+
     async def attempted(self, attempt: Attempt) -> None:
-        """Take note of one call, or of one that could not be made."""
+        """Take note of how that call ended, or that it could not be made."""
 
 
 class Observer(Protocol):

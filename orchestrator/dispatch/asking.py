@@ -24,7 +24,7 @@ from orchestrator.dispatch.images import ImageCache
 from orchestrator.dispatch.pace import Pace
 from orchestrator.dispatch.replicas import ModelOverError, Replica, Replicas
 from orchestrator.dispatch.requests import UnsentError, megabytes, next_questions, serialised
-from orchestrator.vocabulary import AskedQuestion, Attempt, Inspection, Reply
+from orchestrator.vocabulary import UNFINISHED, AskedQuestion, Attempt, Inspection, Reply
 
 _IMAGE_FIELD = re.compile(r"images\[(\d+)\]")
 
@@ -162,9 +162,23 @@ class Asker:
 
     @contextlib.asynccontextmanager
     async def _recorded(self, progress: _Progress, call: Call, target: str) -> AsyncIterator[None]:
-        """Record an attempt once, however it ends."""
+        """Record an attempt as it begins, and once more as it ends, however that is."""
         started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
         started = time.monotonic()
+        begun = Attempt(
+            model=self._model.name,
+            inspection_id=progress.inspection.inspection_id,
+            target=target,
+            number=progress.attempts,
+            started_at=started_at,
+            seconds=0.0,
+            code=UNFINISHED,
+            detail="",
+            asked=len(call.asked),
+            answered=0,
+            request_bytes=0,
+        )
+        self._recorder.attempting(begun)
         code, detail = "OK", ""
         try:
             yield
@@ -180,21 +194,15 @@ class Asker:
         finally:
             if call.oddities:
                 self._tell_of(call.oddities[0], target)
-            await self._recorder.attempted(
-                Attempt(
-                    model=self._model.name,
-                    inspection_id=progress.inspection.inspection_id,
-                    target=target,
-                    number=progress.attempts,
-                    started_at=started_at,
-                    seconds=time.monotonic() - started,
-                    code=code,
-                    detail=one_line("; ".join(part for part in (detail, *call.oddities) if part)),
-                    asked=len(call.asked),
-                    answered=len(call.answered),
-                    request_bytes=call.request_bytes,
-                )
+            ended = dataclasses.replace(
+                begun,
+                seconds=time.monotonic() - started,
+                code=code,
+                detail=one_line("; ".join(part for part in (detail, *call.oddities) if part)),
+                answered=len(call.answered),
+                request_bytes=call.request_bytes,
             )
+            await self._recorder.attempted(ended)
 
     async def _keep(self, progress: _Progress, reply: Reply) -> None:
         await self._recorder.keep(self._model.name, progress.inspection, reply)

@@ -190,6 +190,10 @@ class _SharedRecorder:
         with _shared():
             await self._recorder.keep(model, inspection, reply)
 
+    def attempting(self, attempt: Attempt) -> None:
+        with _shared():
+            self._recorder.attempting(attempt)
+
     async def attempted(self, attempt: Attempt) -> None:
         with _shared():
             await self._recorder.attempted(attempt)

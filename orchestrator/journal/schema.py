@@ -75,7 +75,8 @@ CREATE TABLE IF NOT EXISTS attempts (
     detail TEXT NOT NULL,
     asked INTEGER NOT NULL,
     answered INTEGER NOT NULL,
-    request_bytes INTEGER NOT NULL
+    request_bytes INTEGER NOT NULL,
+    UNIQUE (session, model, inspection_id, number)
 );
 CREATE TABLE IF NOT EXISTS sessions (
     id INTEGER PRIMARY KEY,

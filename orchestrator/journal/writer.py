@@ -47,6 +47,9 @@ _ATTEMPT = """
 INSERT INTO attempts (session, model, inspection_id, target, number, started_at, seconds, code, detail, asked,
                       answered, request_bytes)
 VALUES (?, (SELECT id FROM models WHERE name = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (session, model, inspection_id, number) DO UPDATE SET
+    seconds = excluded.seconds, code = excluded.code, detail = excluded.detail, answered = excluded.answered,
+    request_bytes = excluded.request_bytes
 """
 
 _Statement = tuple[str, Sequence[object]]
@@ -167,17 +170,24 @@ class Journal(JournalReader):
             *dataclasses.astuple(reply.timing),
             reply.seconds,
         )
-        await self._submit((_KEEP, values))
+        await self._durable((_KEEP, values))
+
+    def attempting(self, attempt: Attempt) -> None:
+        """Store an attempt that begins. Nobody waits for it, but no later answer is on disk before it is."""
+        self._submit((_ATTEMPT, (self._session, *dataclasses.astuple(attempt))))
 
     async def attempted(self, attempt: Attempt) -> None:
-        """Store an attempt; returns when it is on disk."""
-        await self._submit((_ATTEMPT, (self._session, *dataclasses.astuple(attempt))))
+        """Store how an attempt ended; returns when it is on disk."""
+        await self._durable((_ATTEMPT, (self._session, *dataclasses.astuple(attempt))))
 
-    async def _submit(self, statement: _Statement) -> None:
+    async def _durable(self, statement: _Statement) -> None:
+        # Shielded: what was received is kept, even when whoever received it is cancelled.
+        await asyncio.shield(asyncio.wrap_future(self._submit(statement)))
+
+    def _submit(self, statement: _Statement) -> Future[None]:
         future: Future[None] = Future()
         self._queue.put((statement, future))
-        # Shielded: what was received is kept, even when whoever received it is cancelled.
-        await asyncio.shield(asyncio.wrap_future(future))
+        return future
 
     def _write(self) -> None:
         for batch in self._batches():

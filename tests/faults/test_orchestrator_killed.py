@@ -3,6 +3,7 @@
 import contextlib
 import json
 import random
+import sqlite3
 import time
 
 import pytest
@@ -19,6 +20,18 @@ def answered(folder):
     with contextlib.suppress(RunError), contextlib.closing(JournalReader(folder)) as journal:
         return {row["question_id"] for row in journal.answers("deliberate")}
     return set()
+
+
+def answered_by_attempts(folder):
+    """Whether each answer's inspection has an attempt in the journal."""
+    with contextlib.closing(sqlite3.connect(folder / "journal.sqlite")) as connection:
+        return {
+            bool(found)
+            for (found,) in connection.execute(
+                "SELECT inspection_id IN (SELECT inspection_id FROM attempts) FROM answers "
+                "JOIN questions ON questions.id = answers.question"
+            )
+        }
 
 
 def wait_for_kill(random_moments, number, folder, known, process):
@@ -66,6 +79,7 @@ def test_twenty_kills_change_nothing(serve, orchestrator, small_sample, tmp_path
         assert process.returncode == -9, output
         assert not set(asked_log.read_text().split("\n")) & before, "asked again what had an answer"
 
+    assert answered_by_attempts(disturbed) == {True}
     before = answered(disturbed)
     process = start(disturbed)
     output, _ = process.communicate(timeout=120)

@@ -263,6 +263,7 @@ class Memory:
     def __init__(self) -> None:
         self.replies: dict[tuple[str, str], Reply] = {}
         self.attempts: list[Attempt] = []
+        self.begun: list[Attempt] = []
         self.states: list[tuple[str, str]] = []
         self.notes: list[tuple[str, str]] = []
         self.on_keep: Callable[[Reply], None] = lambda reply: None
@@ -279,6 +280,9 @@ class Memory:
         assert (model, reply.question_id) not in self.replies, "kept twice"
         self.replies[model, reply.question_id] = reply
         await asyncio.sleep(0)
+
+    def attempting(self, attempt: Attempt) -> None:
+        self.begun.append(attempt)
 
     async def attempted(self, attempt: Attempt) -> None:
         self.attempts.append(attempt)

@@ -8,6 +8,7 @@ import pytest
 from orchestrator.dispatch import Effort, wire
 from orchestrator.dispatch.fanout import fan_out
 from orchestrator.errors import JournalFullError
+from orchestrator.vocabulary import UNFINISHED
 
 
 async def test_each_question_of_each_inspection_gets_one_kept_reply(house):
@@ -28,6 +29,17 @@ async def test_every_attempt_is_recorded_with_what_it_asked_and_what_it_got(hous
     assert (attempt.asked, attempt.answered, attempt.code, attempt.detail) == (3, 3, "OK", "")
     assert attempt.request_bytes == service.requests[0].ByteSize()
     assert 0 < attempt.seconds < 20
+
+
+async def test_an_attempt_is_recorded_as_it_begins_and_once_more_as_it_ends(house):
+    service = await house.service()
+    await house.run(house.inspections(3), house.model(service))
+
+    def name(attempt):
+        return attempt.model, attempt.inspection_id, attempt.number
+
+    assert {attempt.code for attempt in house.memory.begun} == {UNFINISHED}
+    assert sorted(map(name, house.memory.begun)) == sorted(map(name, house.memory.attempts))
 
 
 async def test_a_reply_is_kept_before_the_stream_has_ended(house, steps):

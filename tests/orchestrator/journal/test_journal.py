@@ -19,7 +19,7 @@ from orchestrator.journal.schema import FILE_NAME
 from orchestrator.journal.writer import Journal
 from orchestrator.options import Protocol
 from orchestrator.plan import build_plan, identity, inspections
-from orchestrator.vocabulary import Answer, Attempt, OptionScore, Outcome, Reply, Timing, Usage
+from orchestrator.vocabulary import UNFINISHED, Answer, Attempt, OptionScore, Outcome, Reply, Timing, Usage
 
 
 @pytest.fixture
@@ -107,6 +107,15 @@ async def test_attempts_and_costs_are_added_up(journal, plan):
     assert execution["attempts"] == {"OK": 1, "UNAVAILABLE": 1}
     assert execution["request_bytes"] == 200
     assert execution["prompt_tokens"] == 7
+
+
+async def test_an_attempt_is_there_from_its_beginning_and_is_one_row_at_its_end(journal, plan):
+    journal.attempting(attempt(code=UNFINISHED, answered=0))
+    question = next(inspections(plan)).questions[0].question_id
+    await journal.keep("m", answer(question))
+    assert journal.execution("m")["attempts"] == {UNFINISHED: 1}  # a kill now would leave this
+    await journal.attempted(attempt())
+    assert journal.execution("m")["attempts"] == {"OK": 1}
 
 
 async def test_many_answers_at_once_share_transactions_and_all_are_kept(journal, plan):
