@@ -311,7 +311,7 @@ class Attempt:
     """UTC, ISO 8601."""
     seconds: float
     code: str
-    """The gRPC status ("OK", "UNAVAILABLE", ...), "UNREADABLE_IMAGE" when nothing could be sent, UNFINISHED."""
+    """The gRPC status, "UNREADABLE_IMAGE" when nothing could be sent, or UNFINISHED."""
     detail: str
     asked: int
     answered: int
