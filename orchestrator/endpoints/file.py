@@ -90,11 +90,13 @@ def _endpoints(file: _File, path: Path, root: yaml.Node) -> list[Endpoint]:
 
 def _explain(error: ErrorDetails) -> str:
     location = error["loc"]
+    if not location:
+        return "expected `endpoints:` and below it a list of entries with `name:` and `target:`."
     if error["type"] == "extra_forbidden":
         known = _Entry.model_fields if len(location) > 1 else _File.model_fields
         return f"there is no key {location[-1]!r}.{near_matches(str(location[-1]), known)}"
     keys = ".".join(str(part) for part in location if isinstance(part, str))
-    return f"{keys or 'the file'}: {error['msg'].removeprefix('Value error, ')}"
+    return f"{keys}: {error['msg'].removeprefix('Value error, ')}"
 
 
 def _line(node: yaml.Node, location: Sequence[int | str]) -> int:

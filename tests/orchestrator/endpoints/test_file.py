@@ -97,3 +97,9 @@ def test_an_empty_file_and_a_missing_one_and_one_that_is_no_text_are_named(writt
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(EndpointError, match="not a UTF-8 text file"):
         read_endpoints(tmp_path / "binary.yaml")
+
+
+def test_a_file_that_is_a_list_is_told_what_to_be(tmp_path):
+    (tmp_path / "e.yaml").write_text("- name: a\n  target: b:1\n")
+    with pytest.raises(EndpointError, match=r"expected `endpoints:` and below it a list"):
+        read_endpoints(tmp_path / "e.yaml")
