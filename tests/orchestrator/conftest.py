@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import pathlib
 import shutil
 import subprocess
@@ -157,3 +158,23 @@ def serve_forever():
 def chance(serve_forever):
     """The address of a chance service."""
     return serve_forever(ROOT / "services" / "chance")
+
+
+@pytest.fixture
+def ask(cli, drawn, chance, tmp_path):
+    """Run with the chance service on the small data set, into `tmp_path/run`."""
+
+    def call(*arguments, data=drawn, out=tmp_path / "run"):
+        return cli("run", "--data", data, "--endpoint", f"chance={chance}", "--out", out, *arguments)
+
+    return call
+
+
+@pytest.fixture
+def summary():
+    """Read a run's summary.json: `summary(folder)`."""
+
+    def read(folder):
+        return json.loads((folder / "summary.json").read_text())
+
+    return read
