@@ -39,5 +39,7 @@ class Chance(Model[NoOptions]):
     def answer(self, batch: Sequence[Inspection]) -> Iterator[Reply]:
         """Draw a letter for each question."""
         for inspection in batch:
+            if inspection.stopped.is_set():
+                continue
             for question in inspection.questions:
                 yield Reply(inspection, question.question_id, draw(question, inspection.generation))

@@ -39,6 +39,12 @@ def test_these_answers_never_change(chance):
     assert draw(chance, [f"part#{i}" for i in range(12)], seed=7) == list("ACDAACBCBACA")
 
 
+def test_an_inspection_that_is_stopped_is_left_out(chance):
+    stopped, other = inspection(["q1"]), inspection(["q2"])
+    stopped.stopped.set()
+    assert [reply.question_id for reply in chance.answer([stopped, other])] == ["q2"]
+
+
 def test_another_process_with_another_hash_seed_draws_the_same(chance):
     program = (
         "import sys; sys.path.insert(0, sys.argv[1]); import service\n"
