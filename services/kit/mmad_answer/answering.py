@@ -27,6 +27,7 @@ from mmad_answer.model import (
     Reply,
     Turn,
 )
+from mmad_answer.wording import in_one_line, message
 
 _log = logging.getLogger(__name__)
 
@@ -43,10 +44,12 @@ def answer_batch(
     """Have a batch answered, and `deliver` one reply for each question of each inspection that still waits.
 
     Where the model refuses, `refuse` is called once for each inspection with open questions instead of the
-    replies to these. Never raises. Once every inspection of the batch is stopped, the model is asked for
-    nothing more.
+    replies to these. Never raises, unless `deliver` or `refuse` does. Who is stopped already is left out;
+    once nobody waits for what is open, the model is asked for nothing more.
     """
-    asked = [_Asked(inspection) for inspection in batch]
+    asked = [_Asked(inspection) for inspection in batch if not inspection.stopped.is_set()]
+    if not asked:
+        return
     fault = _ask(model, asked, deliver)
     if isinstance(fault, Failure) and len(asked) > 1:
         for each in asked:
@@ -106,7 +109,7 @@ def _ask(
     try:
         _deliver_fitting(model, rests, deliver)
     except (PassingFaultError, BudgetSpentError) as fault:
-        _log.warning("the model refused a batch of %d: %s", len(asked), fault)
+        _log.warning("the model refused a batch of %d: %s", len(asked), message(fault))
         return fault
     except BaseException as error:  # a library's sys.exit() in here must not lose the batch
         _log.exception("the model failed on a batch of %d", len(asked))
@@ -118,8 +121,6 @@ def _deliver_fitting(
     model: Model[Any], rests: Mapping[Inspection, _Asked], deliver: Callable[[Reply], None]
 ) -> None:
     for reply in model.answer(tuple(rests)):
-        if all(inspection.stopped.is_set() for inspection in rests):
-            return
         asked = rests.get(reply.inspection)
         if asked is None or reply.question_id not in asked.open_ids:
             _log.warning("dropped a reply to %r, which is not an open question", reply.question_id)
@@ -129,6 +130,10 @@ def _deliver_fitting(
         elif asked.waits:
             deliver(dataclasses.replace(reply, inspection=asked.inspection))
             asked.close(reply)
+        # Before the model goes on, so that it never begins with what nobody waits for.
+        unfinished = [each for each in rests.values() if each.open_ids]
+        if unfinished and not any(each.waits for each in unfinished):
+            return
 
 
 def _settle(
@@ -153,4 +158,4 @@ def _failure(error: BaseException) -> Failure:
     # torch names its own class so; the kit never imports torch.
     out_of_memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     reason = FailureReason.OUT_OF_MEMORY if out_of_memory else FailureReason.INTERNAL
-    return Failure(reason, f"{type(error).__name__}: {error}".strip().splitlines()[0])
+    return Failure(reason, in_one_line(error))

@@ -8,6 +8,7 @@ from typing import Final
 
 from mmad.answer.v1 import answer_pb2 as pb
 from mmad_answer import model as m
+from mmad_answer.wording import in_one_line, utf8
 
 ROLES: Final[Mapping[pb.ImageRole.ValueType, m.ImageRole]] = {
     pb.IMAGE_ROLE_QUERY: m.ImageRole.QUERY,
@@ -74,21 +75,35 @@ def _generation(generation: pb.Generation) -> m.Generation:
 def response(reply: m.Reply, queue_seconds: float, decode_seconds: float) -> pb.AnswerResponse:
     """What the model said to one question, as a message. Decoding counts as encoding the images.
 
-    The seconds are the inspection's in its first response, and 0 in the others.
+    The seconds are the inspection's in its first response, and 0 in the others. What no message can hold
+    (a text that is none, a count below 0) makes this one question a failure.
     """
-    outcome = reply.outcome
     timing = pb.Timing(queue_seconds=queue_seconds, encode_seconds=decode_seconds)
+    try:
+        return _response(reply, timing)
+    except Exception as error:  # whatever a model puts into the fields
+        text = f"the model's reply cannot be sent: {in_one_line(error)}"
+        failure = m.Failure(m.FailureReason.INTERNAL, text)
+        return _response(m.Reply(reply.inspection, reply.question_id, failure), timing)
+
+
+def _response(reply: m.Reply, timing: pb.Timing) -> pb.AnswerResponse:
+    outcome = reply.outcome
     if isinstance(outcome, m.Failure):
-        failure = pb.Failure(reason=_FAILURES[outcome.reason], message=outcome.message)
+        failure = pb.Failure(reason=_FAILURES[outcome.reason], message=utf8(outcome.message))
         return pb.AnswerResponse(question_id=reply.question_id, failure=failure, timing=timing)
-    timing.encode_seconds += outcome.encode_seconds
-    timing.generate_seconds = outcome.generate_seconds
-    return pb.AnswerResponse(question_id=reply.question_id, answered=_answered(outcome), timing=timing)
+    answered = _answered(outcome)
+    spent = pb.Timing(
+        queue_seconds=timing.queue_seconds,
+        encode_seconds=timing.encode_seconds + outcome.encode_seconds,
+        generate_seconds=outcome.generate_seconds,
+    )
+    return pb.AnswerResponse(question_id=reply.question_id, answered=answered, timing=spent)
 
 
 def _answered(answer: m.Answer) -> pb.Answered:
     return pb.Answered(
-        text=answer.text,
+        text=utf8(answer.text),
         finish_reason=_FINISHES[answer.finish_reason],
         option_scores=[
             pb.OptionScore(letter=score.letter, log_probability=score.log_probability)
@@ -100,8 +115,8 @@ def _answered(answer: m.Answer) -> pb.Answered:
             cached_prompt_tokens=answer.usage.cached_prompt_tokens,
             reasoning_tokens=answer.usage.reasoning_tokens,
         ),
-        reasoning=answer.reasoning,
-        prompt=answer.prompt,
+        reasoning=utf8(answer.reasoning),
+        prompt=utf8(answer.prompt),
         images=[pb.ImageRecord(width=i.width, height=i.height, tokens=i.tokens) for i in answer.images],
     )
 

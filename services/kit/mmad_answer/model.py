@@ -124,8 +124,9 @@ class Inspection:
     history: tuple[Turn, ...] = ()
     analysis: str = ""
     stopped: threading.Event = dataclasses.field(default_factory=threading.Event, repr=False)
-    """Set when nobody waits for the answers any more (cancelled, or past its deadline). A model that works
-    long on one inspection looks at it and stops; the kit looks at it between replies."""
+    """Set when nobody waits for answers any more: cancelled, past its deadline, or all answered. A model
+    looks at it before it begins with an inspection, and within one that takes long; the kit looks at it
+    between replies."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -287,6 +288,11 @@ class Model(abc.ABC, Generic[OptionsT]):
         Yields each reply as soon as it is known, in any order (with `conversation_history`, in the order of
         the questions). A question left out becomes a Failure; replies for an inspection whose `stopped` is
         set are dropped.
+
+        A batch that has begun is not taken apart: an inspection that is cancelled then stays in it, and the
+        kit closes the iterator, between two replies, once all inspections with unanswered questions are
+        stopped.
+        So look at `inspection.stopped` before each inspection, and within one that takes long.
 
         Any exception but those below is a fault of this batch. If it holds several inspections, those with
         unanswered questions come again, each in a batch of its own: with these questions only and, with

@@ -26,7 +26,7 @@ from mmad_answer.answering import WholeCallFault, answer_batch
 from mmad_answer.batching import Batcher
 from mmad_answer.model import Image, Inspection, Model, Reply
 from mmad_answer.preparation import PixelCache, prepare
-from mmad_answer.refusal import RefusalError, by_model
+from mmad_answer.refusal import RefusalError, by_model, lost
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ class _Job:
     replies: asyncio.Queue[pb.AnswerResponse | RefusalError | None] = dataclasses.field(
         default_factory=asyncio.Queue
     )
-    """None after the last one."""
+    """None after the last one, which may be long before the batch ends."""
 
 
 class Pipeline:
@@ -126,13 +126,21 @@ class Pipeline:
             job.inspection: (began - job.arrived - job.decode_seconds, job.decode_seconds) for job in batch
         }
 
+        open_questions = {job.inspection: len(job.inspection.questions) for job in batch}
+
+        def tell(inspection: Inspection, told: pb.AnswerResponse | RefusalError | None) -> None:
+            loop.call_soon_threadsafe(jobs[inspection].replies.put_nowait, told)
+
         def deliver(reply: Reply) -> None:
-            waited, decoded = untold.pop(reply.inspection, (0.0, 0.0))
-            response = convert.response(reply, waited, decoded)
-            loop.call_soon_threadsafe(jobs[reply.inspection].replies.put_nowait, response)
+            inspection = reply.inspection
+            waited, decoded = untold.pop(inspection, (0.0, 0.0))
+            tell(inspection, convert.response(reply, waited, decoded))
+            open_questions[inspection] -= 1
+            if not open_questions[inspection]:
+                tell(inspection, None)
 
         def refuse(inspection: Inspection, fault: WholeCallFault) -> None:
-            loop.call_soon_threadsafe(jobs[inspection].replies.put_nowait, by_model(fault))
+            tell(inspection, by_model(fault))
 
         try:
             await loop.run_in_executor(
@@ -141,4 +149,4 @@ class Pipeline:
             self.admission.record(time.monotonic() - began)
         finally:
             for job in batch:
-                job.replies.put_nowait(None)
+                job.replies.put_nowait(lost())  # whoever has all outcomes has left, and does not read it

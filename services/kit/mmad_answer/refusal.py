@@ -16,6 +16,7 @@ from grpc_status import rpc_status
 
 from mmad.answer.v1 import answer_pb2 as pb
 from mmad_answer.model import BudgetSpentError, PassingFaultError
+from mmad_answer.wording import message as said
 
 _DOMAIN: Final = pb.DESCRIPTOR.package
 _LONGEST_TEXT: Final = 300
@@ -66,6 +67,11 @@ def unavailable(reason: str) -> RefusalError:
     return RefusalError(grpc.StatusCode.UNAVAILABLE, reason)
 
 
+def lost() -> RefusalError:
+    """INTERNAL: a bug, by which a question has no outcome."""
+    return RefusalError(grpc.StatusCode.INTERNAL, "the service lost this inspection: see its log")
+
+
 def full(retry_seconds: float) -> RefusalError:
     """RESOURCE_EXHAUSTED with RetryInfo: the queue is full, wait that long."""
     return _later(f"the queue is full: ask again in {retry_seconds:.1f} s", retry_seconds)
@@ -73,7 +79,7 @@ def full(retry_seconds: float) -> RefusalError:
 
 def by_model(fault: PassingFaultError | BudgetSpentError) -> RefusalError:
     """What the model itself raised: UNAVAILABLE, RESOURCE_EXHAUSTED or FAILED_PRECONDITION."""
-    text = " ".join(str(fault).split())[:_LONGEST_TEXT]  # a provider may send a whole page
+    text = " ".join(said(fault).split())[:_LONGEST_TEXT]  # a provider may send a whole page
     if isinstance(fault, BudgetSpentError):
         info = error_details_pb2.ErrorInfo(reason="BUDGET_SPENT", domain=_DOMAIN)
         return RefusalError(grpc.StatusCode.FAILED_PRECONDITION, text, info)

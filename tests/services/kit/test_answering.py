@@ -69,6 +69,36 @@ def test_a_model_that_raises_fails_the_questions_without_a_reply_only(scripted, 
     assert "no such token" in caplog.text
 
 
+class UnspeakableError(Exception):
+    def __str__(self):
+        raise RuntimeError("no message either")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ValueError("bad \udcff name"), "ValueError: bad ? name"),
+        (UnspeakableError(), "UnspeakableError: (its message cannot be read)"),
+        (ValueError(), "ValueError:"),
+        (ValueError("\n\nlater"), "ValueError:"),
+    ],
+)
+def test_whatever_an_exception_says_every_question_has_an_outcome(scripted, error, said):
+    def script(batch):
+        raise error
+        yield
+
+    delivered = []
+    answer_batch(scripted(script), [inspection("one"), inspection("two")], delivered.append, never)
+    assert [(reply.inspection.inspection_id, reply.question_id) for reply in delivered] == [
+        ("one", "q1"),
+        ("one", "q2"),
+        ("two", "q1"),
+        ("two", "q2"),
+    ]
+    assert {reply.outcome.message.strip() for reply in delivered} == {said}
+
+
 def test_a_model_that_raises_before_its_first_reply_fails_every_question(scripted):
     def answer(batch):
         raise ValueError("at once")
@@ -175,6 +205,29 @@ def test_once_all_are_stopped_the_model_is_asked_for_nothing_more_and_may_clean_
 
     assert outcomes(scripted(script), one) == []
     assert (went_on, cleaned_up) == ([], [True])
+
+
+def test_a_batch_whose_open_inspections_are_all_stopped_is_not_gone_on_with(scripted):
+    one, two = inspection("one", ("q1",)), inspection("two", ("q1",))
+    begun = []
+
+    def script(batch):
+        for each in batch:
+            begun.append(each.inspection_id)
+            two.stopped.set()
+            yield Reply(each, "q1", Answer("A"))
+
+    assert outcomes(scripted(script), one, two) == [("one", "q1", "A")]
+    assert begun == ["one"]
+
+
+def test_who_is_stopped_before_the_batch_begins_is_not_in_it(scripted):
+    one, two = inspection("one", ("q1",)), inspection("two", ("q1",))
+    two.stopped.set()
+    model = scripted()
+    assert outcomes(model, one, two) == [("one", "q1", "A")]
+    assert outcomes(model, two) == []
+    assert model.batches == [(one,)]
 
 
 def test_what_is_open_of_a_batch_that_raises_is_asked_again_one_inspection_at_a_time(scripted):

@@ -10,7 +10,18 @@ import pytest
 
 from mmad.answer.v1 import answer_pb2 as pb
 from mmad_answer import pipeline, preparation
-from mmad_answer.model import Answer, Capabilities, Card, Model, NoOptions, Reply
+from mmad_answer.model import (
+    Answer,
+    Capabilities,
+    Card,
+    Failure,
+    FailureReason,
+    Model,
+    NoOptions,
+    PassingFaultError,
+    Reply,
+    Usage,
+)
 
 
 async def test_every_question_gets_exactly_one_answer_and_the_stream_ends_with_ok(serve, scripted, ask):
@@ -61,6 +72,82 @@ async def test_a_model_that_fails_answers_with_failures_and_the_service_stays_up
     assert response.failure == pb.Failure(reason=pb.FAILURE_REASON_INTERNAL, message="ValueError: boom")
     assert await call.code() is grpc.StatusCode.OK
     assert await served.answers(served.stub.Answer(ask("good"))) == [("q1", "A")]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        Answer(None),
+        Answer("A", finish_reason="stop"),
+        Answer("A", usage=Usage(prompt_tokens=-1)),
+        Answer("A", generate_seconds="long"),
+        Failure("internal", "what"),
+        "A",
+    ],
+)
+async def test_a_reply_that_no_message_can_hold_fails_its_own_question_only(serve, scripted, ask, bad):
+    def script(batch):
+        for inspection in batch:
+            for question in inspection.questions:
+                poisoned = (inspection.inspection_id, question.question_id) == ("0", "q1")
+                yield Reply(inspection, question.question_id, bad if poisoned else Answer("A"))
+
+    served = await serve(scripted(script, batch_size=2), batch_wait_seconds=3600)
+    calls = [served.stub.Answer(ask(str(i), ("q1", "q2"))) for i in range(2)]
+    first, second = [response async for response in calls[0]]
+    assert first.failure.reason == pb.FAILURE_REASON_INTERNAL
+    assert "cannot be sent" in first.failure.message
+    assert second.answered.text == "A"
+    assert await served.answers(calls[1]) == [("q1", "A"), ("q2", "A")]
+
+
+async def test_what_utf8_cannot_hold_is_replaced_in_every_text_of_an_outcome(serve, scripted, ask):
+    def script(batch):
+        bad = "x\udcffy"
+        yield Reply(batch[0], "q1", Answer(bad, reasoning=bad, prompt=bad))
+        yield Reply(batch[0], "q2", Failure(FailureReason.PROVIDER, bad))
+        raise ValueError(bad)
+
+    served = await serve(scripted(script))
+    one, two, three = [each async for each in served.stub.Answer(ask(questions=("q1", "q2", "q3")))]
+    assert (one.answered.text, one.answered.reasoning, one.answered.prompt) == ("x?y",) * 3
+    assert (two.failure.message, three.failure.message) == ("x?y", "ValueError: x?y")
+
+
+async def test_a_refusal_in_words_that_utf8_cannot_hold_is_still_that_refusal(serve, scripted, ask):
+    def script(batch):
+        raise PassingFaultError("x\udcffy")
+        yield
+
+    served = await serve(scripted(script))
+    assert (await served.refusal(served.stub.Answer(ask())))[:2] == (grpc.StatusCode.UNAVAILABLE, "x?y")
+
+
+async def test_a_stream_that_lacks_an_outcome_never_ends_with_ok(serve, scripted, ask, monkeypatch):
+    monkeypatch.setattr(pipeline, "answer_batch", lambda *arguments: None)
+    served = await serve(scripted())
+    assert (await served.refusal(served.stub.Answer(ask())))[0] is grpc.StatusCode.INTERNAL
+
+
+async def test_a_call_ends_with_its_last_answer_not_with_its_batch(serve, scripted, ask):
+    go_on = threading.Event()
+
+    def script(batch):
+        yield Reply(batch[0], "q1", Answer("A"))
+        assert go_on.wait(20)
+        yield Reply(batch[1], "q1", Answer("B"))
+
+    served = await serve(scripted(script, batch_size=2), batch_wait_seconds=3600)
+    calls = [served.stub.Answer(ask("0"))]
+    await served.until(lambda: served.in_next_batch == 1)
+    calls.append(served.stub.Answer(ask("1")))
+    async with asyncio.timeout(10):
+        assert await served.answers(calls[0]) == [("q1", "A")]
+        assert await calls[0].code() is grpc.StatusCode.OK
+    assert served.admission.in_flight == 2  # its pixels are still in the model's hands
+    go_on.set()
+    assert await served.answers(calls[1]) == [("q1", "B")]
+    await served.until(lambda: served.admission.in_flight == 0)
 
 
 async def test_waiting_and_work_on_images_are_told_apart_and_once_for_each_call(

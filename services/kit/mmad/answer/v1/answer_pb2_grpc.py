@@ -49,7 +49,8 @@ class AnswerServiceStub(object):
     Without: too large, never again
     UNAUTHENTICATED, PERMISSION_DENIED, DEADLINE_EXCEEDED, CANCELLED as usual; INTERNAL is a bug
 
-    A call whose deadline has passed or that was cancelled is not computed, or not further.
+    A call whose deadline has passed or that was cancelled is not computed, or not further: it leaves the
+    queue; a batch that has begun with it ends between two replies once nobody waits for the rest of it.
     """
 
     def __init__(self, channel):
@@ -94,7 +95,8 @@ class AnswerServiceServicer(object):
     Without: too large, never again
     UNAUTHENTICATED, PERMISSION_DENIED, DEADLINE_EXCEEDED, CANCELLED as usual; INTERNAL is a bug
 
-    A call whose deadline has passed or that was cancelled is not computed, or not further.
+    A call whose deadline has passed or that was cancelled is not computed, or not further: it leaves the
+    queue; a batch that has begun with it ends between two replies once nobody waits for the rest of it.
     """
 
     def GetModel(self, request, context):
@@ -160,7 +162,8 @@ class AnswerService(object):
     Without: too large, never again
     UNAUTHENTICATED, PERMISSION_DENIED, DEADLINE_EXCEEDED, CANCELLED as usual; INTERNAL is a bug
 
-    A call whose deadline has passed or that was cancelled is not computed, or not further.
+    A call whose deadline has passed or that was cancelled is not computed, or not further: it leaves the
+    queue; a batch that has begun with it ends between two replies once nobody waits for the rest of it.
     """
 
     @staticmethod

@@ -43,7 +43,8 @@ class AnswerServiceStub:
                            Without: too large, never again
       UNAUTHENTICATED, PERMISSION_DENIED, DEADLINE_EXCEEDED, CANCELLED as usual; INTERNAL is a bug
 
-    A call whose deadline has passed or that was cancelled is not computed, or not further.
+    A call whose deadline has passed or that was cancelled is not computed, or not further: it leaves the
+    queue; a batch that has begun with it ends between two replies once nobody waits for the rest of it.
     """
 
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
@@ -89,7 +90,8 @@ class AnswerServiceAsyncStub:
                            Without: too large, never again
       UNAUTHENTICATED, PERMISSION_DENIED, DEADLINE_EXCEEDED, CANCELLED as usual; INTERNAL is a bug
 
-    A call whose deadline has passed or that was cancelled is not computed, or not further.
+    A call whose deadline has passed or that was cancelled is not computed, or not further: it leaves the
+    queue; a batch that has begun with it ends between two replies once nobody waits for the rest of it.
     """
 
     GetModel: grpc.aio.UnaryUnaryMultiCallable[
@@ -134,7 +136,8 @@ class AnswerServiceServicer(metaclass=abc.ABCMeta):
                            Without: too large, never again
       UNAUTHENTICATED, PERMISSION_DENIED, DEADLINE_EXCEEDED, CANCELLED as usual; INTERNAL is a bug
 
-    A call whose deadline has passed or that was cancelled is not computed, or not further.
+    A call whose deadline has passed or that was cancelled is not computed, or not further: it leaves the
+    queue; a batch that has begun with it ends between two replies once nobody waits for the rest of it.
     """
 
     @abc.abstractmethod
