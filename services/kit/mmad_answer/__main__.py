@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
+from mmad_answer.address import ListenError
 from mmad_answer.health import check
 from mmad_answer.loading import ServiceError
 from mmad_answer.model import LoadError
-from mmad_answer.server import ListenError
 from mmad_answer.servicer import SERVICE_NAME
 from mmad_answer.serving import serve_command
 from mmad_answer.version import __version__

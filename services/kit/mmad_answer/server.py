@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import errno
 import logging
-import socket
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +18,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from mmad.answer.v1 import answer_pb2 as pb
+from mmad_answer.address import ListenError, SocketFile, is_unix, probe
 from mmad_answer.model import Model
 from mmad_answer.pipeline import Pipeline
 from mmad_answer.servicer import SERVICE_NAME, AnswerServicer
@@ -28,10 +27,6 @@ _LAST_WORDS_SECONDS = 0.5  # for statuses under way to the wire, and for health 
 
 
 _log = logging.getLogger(__name__)
-
-
-class ListenError(Exception):
-    """The address cannot be had. Its message is one line for the person at the terminal."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +68,7 @@ class AnswerServer:
         )
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(options=_channel_options(settings))
+        self._socket_file: SocketFile | None = None
 
     async def start(self) -> str:
         """Listen, in state LOADING; returns the address to contact.
@@ -88,15 +84,20 @@ class AnswerServer:
         await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
         await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
         address = self._settings.address
-        _probe(address)
+        probe(address)
+        socket_file = SocketFile(address) if is_unix(address) else None
         try:
-            port = self._server.add_insecure_port(address)
+            port = self._server.add_insecure_port(socket_file.address_to_bind if socket_file else address)
         except RuntimeError:
             port = 0
         if not port:
             raise ListenError(f"cannot listen on {address}")
         await self._server.start()
-        return address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
+        if socket_file is None:
+            return f"{address.rpartition(':')[0]}:{port}"
+        socket_file.publish()
+        self._socket_file = socket_file
+        return address
 
     async def load(self) -> None:
         """Load the model in its own thread, then be ready.
@@ -123,33 +124,20 @@ class AnswerServer:
             await loop.run_in_executor(self._pipeline.model_threads, self._model.close)
         except Exception:
             _log.exception("the model failed to close")
-        await self._server.stop(_LAST_WORDS_SECONDS)
-        await self._pipeline.close()
+        await self._stop(_LAST_WORDS_SECONDS)
 
     async def abandon(self) -> None:
         """Stop at once, the model never having been ready."""
-        await self._server.stop(None)
+        await self._stop(None)
+
+    async def _stop(self, grace_seconds: float | None) -> None:
+        if self._socket_file is not None:
+            self._socket_file.remove()
+        await self._server.stop(grace_seconds)
         await self._pipeline.close()
 
     async def _set_health(self, status: int) -> None:
         await self._health.set(SERVICE_NAME, status)
-
-
-def _probe(address: str) -> None:
-    # gRPC would only say no; the system says why.
-    if address.startswith("unix:"):
-        return
-    host, _, port = address.rpartition(":")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host.strip("[]"), int(port)))
-    except (ValueError, OverflowError):
-        raise ListenError(f"cannot listen on {address!r}: neither host:port nor unix:///path") from None
-    except OSError as error:
-        remedy = ": choose another port, or 0 for a free one" if error.errno == errno.EADDRINUSE else ""
-        raise ListenError(f"cannot listen on {address}: {error.strerror}{remedy}") from None
 
 
 def _channel_options(settings: Settings) -> list[tuple[str, int]]:

@@ -8,8 +8,9 @@ import pytest
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from mmad.answer.v1 import answer_pb2 as pb
+from mmad_answer.address import ListenError
 from mmad_answer.model import LoadError
-from mmad_answer.server import AnswerServer, ListenError, Settings
+from mmad_answer.server import AnswerServer, Settings
 
 
 async def test_while_loading_get_model_and_health_answer_and_questions_are_unavailable(serve, scripted, ask):
