@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from mmad_answer.model import LoadError
 from mmad_answer.servicer import SERVICE_NAME
 from mmad_answer.serving import serve_command
 from mmad_answer.version import __version__
+
+_log = logging.getLogger(__name__)
 
 
 @click.group(no_args_is_help=False)
@@ -65,6 +68,8 @@ def main() -> None:
     except click.ClickException as error:
         _fail(error.format_message(), 2)
     except (ServiceError, ListenError, LoadError) as error:
+        if error.__cause__ is not None:
+            _log.debug("what the service's own code raised", exc_info=error.__cause__)
         _fail(str(error), 1)
     except click.Abort:
         code = 130

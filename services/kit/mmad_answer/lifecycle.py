@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, NoReturn
 
 from mmad_answer import process_group
+from mmad_answer.loading import own_code
 from mmad_answer.model import Model
 from mmad_answer.server import AnswerServer, Settings
 
@@ -32,11 +33,14 @@ async def run(
     Raises:
         ListenError: the address cannot be had.
         LoadError: from the model.
+        ServiceError: the model's own code raises something else.
     """
+    with own_code(type(model)):
+        name = model.describe().name
     stopping = _stop_on_signals()
     server = AnswerServer(model, settings, environment)
     address = await server.start()
-    print(f"{model.describe().name} listening on {address}", flush=True)  # noqa: T201
+    print(f"{name} listening on {address}", flush=True)  # noqa: T201
     async with _watching(parent):
         loading = asyncio.create_task(server.load())
         await _first(loading, stopping)

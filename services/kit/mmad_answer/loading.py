@@ -5,14 +5,20 @@ The folder goes first on `sys.path`, so that a service may have modules of its o
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import inspect
 import sys
+import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from mmad_answer.model import Model
+import click
+
+from mmad_answer.model import LoadError, Model
+from mmad_answer.wording import in_one_line
 
 
 class ServiceError(Exception):
@@ -27,6 +33,8 @@ def find_model_class(folder: Path) -> type[Model[Any]]:
             model class or several.
     """
     path = folder / "service.py"
+    if folder.exists() and not folder.is_dir():
+        raise ServiceError(f"{folder}: is a file; name the folder of a service")
     if not folder.is_dir():
         raise ServiceError(f"{folder}: there is no such folder")
     if not path.is_file():
@@ -48,11 +56,42 @@ def find_model_class(folder: Path) -> type[Model[Any]]:
     return found[0]
 
 
-def missing_package(error: ModuleNotFoundError, folder: Path) -> ServiceError:
-    """What to do about a module that a service imports and nobody installed."""
+@contextlib.contextmanager
+def own_code(model_class: type[Model[Any]]) -> Iterator[None]:
+    """Run a model's own code on the way to its start.
+
+    Raises:
+        ServiceError: for whatever that code raises unforeseen, sys.exit() included: one line with the place,
+            the last one in the service's folder if there is one. The exception is its cause.
+        LoadError, click.ClickException: as the code raised them.
+    """
+    folder = Path(inspect.getfile(model_class)).parent
+    try:
+        yield
+    except (LoadError, ServiceError, click.ClickException, KeyboardInterrupt):
+        raise
+    except ModuleNotFoundError as error:
+        raise _missing_package(error, folder) from error
+    except BaseException as error:
+        raise _mistake(error, folder) from error
+
+
+def _missing_package(error: ModuleNotFoundError, folder: Path) -> ServiceError:
     requirements = folder / "requirements.txt"
     remedy = f"pip install -r {requirements}" if requirements.is_file() else "install it"
     return ServiceError(f"{folder}: needs {error.name!r}, which is not installed in {sys.prefix}: {remedy}")
+
+
+def _mistake(error: BaseException, folder: Path) -> ServiceError:
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if _is_in(folder, Path(frame.filename))]
+    place = (own or frames)[-1]
+    return ServiceError(f"{place.filename}, line {place.lineno}: {in_one_line(error)}")
+
+
+def _is_in(folder: Path, file: Path) -> bool:
+    # Code that comes from no file is "<string>"; the folder may hold an environment too.
+    return file.is_absolute() and file.is_relative_to(folder.resolve()) and "site-packages" not in file.parts
 
 
 def _run(path: Path) -> ModuleType:
@@ -65,19 +104,11 @@ def _run(path: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except ModuleNotFoundError as error:
-        raise missing_package(error, path.parent) from None
+        raise _missing_package(error, path.parent) from error
     except SyntaxError as error:
         raise ServiceError(f"{error.filename}, line {error.lineno}: {error.msg}") from None
-    except Exception as error:
-        line = _line_in(error, path)
-        raise ServiceError(f"{path}, line {line}: {type(error).__name__}: {error}") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # sys.exit() too would end this without a word
+        raise _mistake(error, path.parent) from error
     return module
-
-
-def _line_in(error: Exception, path: Path) -> int:
-    traceback, line = error.__traceback__, 0
-    while traceback is not None:
-        if traceback.tb_frame.f_code.co_filename == str(path):
-            line = traceback.tb_lineno
-        traceback = traceback.tb_next
-    return line

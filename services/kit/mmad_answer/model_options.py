@@ -20,7 +20,7 @@ from typing import Any
 
 import click
 
-from mmad_answer.loading import ServiceError
+from mmad_answer.loading import ServiceError, own_code
 from mmad_answer.model import Model
 
 ENVIRONMENT_PREFIX = "MMAD_ANSWER_"
@@ -59,10 +59,11 @@ def make_options(model: type[Model[Any]], values: Mapping[str, Any]) -> Any:
         name: _kind(hints[name])(value) if _is_enum(_kind(hints[name])) and value is not None else value
         for name, value in values.items()
     }
-    try:
-        return model.Options(**converted)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from None
+    with own_code(model):
+        try:
+            return model.Options(**converted)
+        except ValueError as error:
+            raise click.UsageError(str(error)) from None
 
 
 def _click_option(field: dataclasses.Field[Any], hint: Any, text: str | None, where: str) -> click.Option:

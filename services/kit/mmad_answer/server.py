@@ -19,6 +19,7 @@ from grpc_reflection.v1alpha import reflection
 
 from mmad.answer.v1 import answer_pb2 as pb
 from mmad_answer.address import ListenError, SocketFile, is_unix, probe
+from mmad_answer.loading import own_code
 from mmad_answer.model import Model
 from mmad_answer.pipeline import Pipeline
 from mmad_answer.servicer import SERVICE_NAME, AnswerServicer
@@ -104,9 +105,14 @@ class AnswerServer:
 
         Raises:
             LoadError: from the model.
+            ServiceError: whatever else the model raises.
         """
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._pipeline.model_threads, self._model.load)
+
+        def work() -> None:
+            with own_code(type(self._model)):
+                self._model.load()
+
+        await asyncio.get_running_loop().run_in_executor(self._pipeline.model_threads, work)
         if self._servicer.state == pb.STATE_LOADING:
             self._servicer.state = pb.STATE_READY
             await self._set_health(health_pb2.HealthCheckResponse.SERVING)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,28 @@ import click
 
 from mmad_answer import lifecycle
 from mmad_answer.environment import versions
-from mmad_answer.loading import find_model_class, missing_package
+from mmad_answer.loading import find_model_class, own_code
 from mmad_answer.model import Model
 from mmad_answer.model_options import click_options, environment_variable, make_options
 from mmad_answer.server import Settings
 
 _MIB = 2**20
+_DAY_SECONDS = 86_400
+_INT32 = 2**31 - 1
+"""gRPC counts bytes and milliseconds in 32 bits."""
+
+
+class _Amount(click.FloatRange):
+    """From 0 to `most`. A range alone lets "nan" pass."""
+
+    def __init__(self, most: float) -> None:
+        super().__init__(min=0, max=most)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number", param, ctx)
+        return number
 
 
 def serve_command(folder: Path) -> click.Command:
@@ -32,15 +49,18 @@ def serve_command(folder: Path) -> click.Command:
     """
     own = _own_options(parent=os.getppid())
     model_class = find_model_class(folder)
-    of_model = click_options(model_class, taken={option.name or "" for option in own} | {"help"})
+    with own_code(model_class):
+        of_model = click_options(model_class, taken={option.name or "" for option in own} | {"help"})
     names_of_model = [option.name or "" for option in of_model]
 
     def serve(**values: Any) -> None:
         options = make_options(model_class, {name: values[name] for name in names_of_model})
-        try:
-            _serve(folder, model_class(options), values)
-        except ModuleNotFoundError as error:
-            raise missing_package(error, folder) from None
+        logging.basicConfig(
+            level=values["log_level"].upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+        )
+        with own_code(model_class):
+            model = model_class(options)
+        _serve(folder, model, values)
 
     return click.Command(
         str(folder),
@@ -52,9 +72,6 @@ def serve_command(folder: Path) -> click.Command:
 
 
 def _serve(folder: Path, model: Model[Any], values: dict[str, Any]) -> None:
-    logging.basicConfig(
-        level=values["log_level"].upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
     settings = Settings(
         address=values["listen"] or _address(values["host"], values["port"]),
         max_queue=values["max_queue"],
@@ -73,7 +90,7 @@ def _address(host: str, port: int) -> str:
 
 
 def _own_options(parent: int) -> list[click.Option]:
-    natural, count, seconds = click.IntRange(min=0), click.IntRange(min=1), click.FloatRange(min=0)
+    natural, count = click.IntRange(min=0), click.IntRange(min=1)
     defaults = Settings()
 
     def option(name: str, kind: Any, default: Any, text: str, **more: Any) -> click.Option:
@@ -93,7 +110,10 @@ def _own_options(parent: int) -> list[click.Option]:
         option("listen", str, None, "A gRPC address instead of host and port: unix:///path."),
         option("batch-size", count, None, "Inspections in one batch at most. Default: the model's own."),
         option(
-            "batch-wait-ms", seconds, 0.0, "How long a batch waits for more, from its first inspection on."
+            "batch-wait-ms",
+            _Amount(1000 * _DAY_SECONDS),
+            0.0,
+            "How long a batch waits for more, from its first inspection on.",
         ),
         option(
             "max-queue",
@@ -101,7 +121,12 @@ def _own_options(parent: int) -> list[click.Option]:
             defaults.max_queue,
             "Inspections that may wait; more are told to come later.",
         ),
-        option("max-request-mib", count, defaults.max_request_bytes // _MIB, "Largest request."),
+        option(
+            "max-request-mib",
+            click.IntRange(1, _INT32 // _MIB),
+            defaults.max_request_bytes // _MIB,
+            "Largest request.",
+        ),
         option(
             "image-cache-mib",
             natural,
@@ -110,13 +135,13 @@ def _own_options(parent: int) -> list[click.Option]:
         ),
         option(
             "drain-seconds",
-            seconds,
+            _Amount(_DAY_SECONDS),
             defaults.drain_seconds,
             "How long work under way may take after SIGTERM.",
         ),
         option(
             "max-connection-age-seconds",
-            seconds,
+            _Amount(_INT32 // 1000),
             defaults.max_connection_age_seconds,
             "When connections are renewed, so that callers see new replicas; streams go on. 0: never.",
         ),

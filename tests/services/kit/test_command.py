@@ -247,12 +247,84 @@ def test_a_load_error_is_one_line_and_exit_1(slow):
     assert done.stderr == "mmad-answer: no weights in /weights: mount them there\n"
 
 
+# Fails in the method and the way that files beside it name.
+CLUMSY = """
+import dataclasses, sys
+from pathlib import Path
+from mmad_answer.model import Capabilities, Card, Model
+
+HERE = Path(__file__).parent
+
+
+def fail(where):
+    if (HERE / where).exists():
+        exec((HERE / where).read_text())
+
+
+@dataclasses.dataclass(frozen=True)
+class Own:
+    def __post_init__(self):
+        fail("options")
+
+
+class Clumsy(Model):
+    Options = Own
+
+    def __init__(self, options):
+        fail("init")
+
+    def describe(self):
+        fail("describe")
+        return Card("clumsy", "test", capabilities=Capabilities(text_only=True))
+
+    def load(self):
+        fail("load")
+
+    def answer(self, batch):
+        yield from ()
+"""
+
+
+@pytest.mark.parametrize(
+    ("raises", "said"),
+    [
+        ("raise RuntimeError('no CUDA\\nand more')", "RuntimeError: no CUDA"),
+        ("sys.exit(0)", "SystemExit: 0"),
+    ],
+)
+@pytest.mark.parametrize("where", ["options", "init", "describe", "load"])
+def test_whatever_a_model_raises_when_it_starts_is_one_line_with_its_place(
+    service_folder, where, raises, said
+):
+    folder = service_folder(CLUMSY)
+    (folder / where).write_text(raises)
+    done = run("serve", str(folder), "--port", "0")
+    assert done.returncode == 1
+    assert done.stderr == f"mmad-answer: {folder}/service.py, line 11: {said}\n"
+
+
+def test_the_traceback_is_there_for_who_asks_for_it(service_folder):
+    folder = service_folder(CLUMSY)
+    (folder / "load").write_text("raise RuntimeError('no CUDA')")
+    done = run("serve", str(folder), "--port", "0", "--log-level", "debug")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert done.stderr.endswith("line 11: RuntimeError: no CUDA\n")
+
+
 def test_a_package_that_is_missing_when_loading_is_one_line_too(slow):
     (slow / "needs").touch()
     done = run("serve", str(slow), "--port", "0")
     assert done.returncode == 1
     assert done.stderr.startswith(f"mmad-answer: {slow}: needs 'no_such_package_here'")
     assert done.stderr.count("\n") == 1
+
+
+def test_the_largest_bounds_are_taken(start, slow):
+    _, _, address = start(
+        slow, "--port", "0", "--max-request-mib", "2047", "--max-connection-age-seconds", "2147483"
+    )
+    wait_until_ready(address)
 
 
 @pytest.mark.parametrize(
@@ -263,6 +335,12 @@ def test_a_package_that_is_missing_when_loading_is_one_line_too(slow):
         (["serve", "{folder}", "--prot", "0"], "--prot"),
         (["serve", "{folder}", "--port", "many"], "--port"),
         (["serve", "{folder}", "--listen", "nonsense"], "neither host:port nor unix:///path"),
+        (["serve", "{folder}", "--max-request-mib", "4096"], "--max-request-mib"),
+        (["serve", "{folder}", "--max-connection-age-seconds", "3000000"], "--max-connection-age-seconds"),
+        (["serve", "{folder}", "--batch-wait-ms", "nan"], "--batch-wait-ms"),
+        (["serve", "{folder}", "--drain-seconds", "inf"], "--drain-seconds"),
+        (["serve", "{folder}", "--listen", "unix:"], "neither host:port nor unix:///path"),
+        (["serve", "{folder}", "--listen", "unix:///nowhere/s"], "No such file or directory"),
         ([], "Missing command"),
         (["sevre"], "sevre"),
     ],

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from mmad_answer.loading import ServiceError, find_model_class
@@ -69,3 +71,32 @@ def test_a_syntax_error_is_given_with_file_and_line(service_folder):
 def test_a_mistake_at_import_is_given_with_its_line_and_error(service_folder):
     folder = service_folder("x = 1\n\ny = x / 0\n")
     assert refused(folder) == f"{folder}/service.py, line 3: ZeroDivisionError: division by zero"
+
+
+def test_a_mistake_is_given_with_its_line_in_a_relative_folder_too(service_folder, monkeypatch):
+    folder = service_folder("x = 1\n\ny = x / 0\n")
+    monkeypatch.chdir(folder.parent)
+    message = refused(Path(folder.name))
+    assert message == f"{folder}/service.py, line 3: ZeroDivisionError: division by zero"
+
+
+def test_code_that_comes_from_no_file_is_not_taken_for_the_folders(service_folder, monkeypatch):
+    folder = service_folder("exec('1 / 0')\n")
+    monkeypatch.chdir(folder)
+    assert refused(Path()).startswith(f"{folder}/service.py, line 1: ")
+
+
+def test_a_mistake_in_a_module_beside_service_py_is_given_there(service_folder):
+    folder = service_folder("import json\nimport its_own_module\n")
+    (folder / "its_own_module.py").write_text("import json\njson.loads('no')\n")
+    assert refused(folder).startswith(f"{folder}/its_own_module.py, line 2: JSONDecodeError: ")
+
+
+def test_a_service_that_exits_when_imported_is_told_like_any_mistake(service_folder):
+    folder = service_folder("import sys\nsys.exit('no licence')\n")
+    assert refused(folder) == f"{folder}/service.py, line 2: SystemExit: no licence"
+
+
+def test_a_file_instead_of_a_folder_is_called_so(tmp_path):
+    (tmp_path / "weights.bin").touch()
+    assert "is a file" in refused(tmp_path / "weights.bin")
