@@ -60,15 +60,18 @@ class Batcher(Generic[T]):
 
     async def _work(self) -> None:
         while True:
-            batch = await self._next_batch()
-            try:
-                await self._run([item for _, item in batch])
-            except Exception:
-                _log.exception("a batch of %d was lost", len(batch))
-            finally:
-                for ticket, _ in batch:
-                    if not ticket.done():
-                        ticket.set_result(None)
+            # In a frame of its own, so that nothing of a batch is held while the next one is awaited.
+            await self._work_on(await self._next_batch())
+
+    async def _work_on(self, batch: Sequence[tuple[asyncio.Future[None], T]]) -> None:
+        try:
+            await self._run([item for _, item in batch])
+        except Exception:
+            _log.exception("a batch of %d was lost", len(batch))
+        finally:
+            for ticket, _ in batch:
+                if not ticket.done():
+                    ticket.set_result(None)
 
     async def _next_batch(self) -> list[tuple[asyncio.Future[None], T]]:
         while (remaining := self._until_due()) > 0:

@@ -1,5 +1,6 @@
 import asyncio
 import time
+import weakref
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -155,4 +156,22 @@ async def test_a_batch_that_is_lost_frees_its_items_and_its_worker(caplog):
     batcher = Batcher(run, size=1, wait_seconds=0.0, workers=1)
     await asyncio.wait_for(asyncio.gather(batcher.put("bad"), batcher.put("good")), 20)
     assert "boom" in caplog.text
+    await batcher.close()
+
+
+async def test_nothing_of_a_batch_is_held_once_it_has_ended():
+    class Item:
+        pass
+
+    async def run(batch):
+        pass
+
+    batcher = Batcher(run, size=1, wait_seconds=0, workers=1)
+    item = Item()
+    held = weakref.ref(item)
+    ticket = batcher.put(item)
+    del item
+    await ticket
+    await asyncio.sleep(0)
+    assert held() is None
     await batcher.close()
