@@ -1,6 +1,6 @@
 """What may be an image here, and how it becomes pixels.
 
-Checked cheaply before an inspection is given a place (`inspect`: format and size, from the header), decoded
+Checked cheaply as soon as an inspection has a place (`inspect`: format and size, from the header), decoded
 when its turn comes (`decode`: only that finds a truncated file). The first frame counts.
 
 How pixels become 8-bit RGB, always the same way, so that two images of one inspection stay comparable:
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import struct
 from collections.abc import Sequence
 from typing import Final
 
@@ -24,6 +25,10 @@ from mmad_answer.refusal import invalid
 
 MAX_PIXELS: Final = 89_478_485
 """Of one image: the size from which Pillow, too, suspects a decompression bomb (256 MiB of RGB)."""
+BYTES_PER_PIXEL: Final = 4
+"""Of a decoded picture: Pillow keeps RGB in four bytes."""
+COPIES_WHEN_DECODING: Final = 5
+"""Of one picture, beside the result, at most: as read, turned, RGBA, white, and laid on that white."""
 MAX_PIXELS_OF_INSPECTION: Final = 4 * MAX_PIXELS
 """Of all images of an inspection: many images under the limit are a bomb as well."""
 
@@ -45,6 +50,11 @@ class Header:
     media_type: str
     width: int
     height: int
+
+    @property
+    def pixel_bytes(self) -> int:
+        """What the decoded picture takes up."""
+        return self.width * self.height * BYTES_PER_PIXEL
 
 
 class BrokenImageError(ValueError):
@@ -84,8 +94,7 @@ def read_header(content: bytes) -> Header:
         raise BrokenImageError("is empty")
     name, media_type = _sniff(content)
     try:
-        with _open(content, name) as image:
-            width, height = image.size
+        width, height = _png_size(content) if name == "PNG" else _size(content, name)
     except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning):
         raise BrokenImageError(f"is a decompression bomb: more than {MAX_PIXELS:,} pixels") from None
     except Exception:
@@ -96,6 +105,19 @@ def read_header(content: bytes) -> Header:
             f"is a decompression bomb: {width} x {height} pixels, and {MAX_PIXELS:,} are allowed"
         )
     return Header(name, media_type, width, height)
+
+
+def _png_size(content: bytes) -> tuple[int, int]:
+    # Pillow would decompress all text chunks (up to 64 MiB) on the way to the pixels.
+    length, kind, width, height = struct.unpack_from(">I4sII", content, 8)
+    if (length, kind) != (13, b"IHDR") or not width or not height:
+        raise ValueError("no IHDR")
+    return width, height
+
+
+def _size(content: bytes, name: str) -> tuple[int, int]:
+    with _open(content, name) as image:
+        return image.size
 
 
 def _sniff(content: bytes) -> tuple[str, str]:

@@ -91,7 +91,8 @@ def _mistake(error: BaseException, folder: Path) -> ServiceError:
 
 def _is_in(folder: Path, file: Path) -> bool:
     # Code that comes from no file is "<string>"; the folder may hold an environment too.
-    return file.is_absolute() and file.is_relative_to(folder.resolve()) and "site-packages" not in file.parts
+    inside = file.is_absolute() and file.resolve().is_relative_to(folder.resolve())
+    return inside and "site-packages" not in file.parts
 
 
 def _run(path: Path) -> ModuleType:

@@ -3,8 +3,9 @@
 Each call walks this way itself, as one coroutine, and gRPC cancels that coroutine when its caller cancels or
 its deadline passes: leaving, at any step, means leaving the queue. Turns are taken in the order of arrival,
 and there are as many as the workers hold plus one batch: the next batch is decoded while the model works, and
-a long queue holds encoded files only. What has reached the model keeps its turn and its place until its batch
-ends, though nobody may wait any more: its pixels are still there.
+a long queue holds encoded files only. Besides, pictures wait for room in one budget of bytes. What has
+reached the model keeps its turn, its place and its room until its batch ends, though nobody may wait any
+more: its pixels are still there.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import dataclasses
 import os
 import threading
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -24,6 +25,7 @@ from mmad_answer import convert, images
 from mmad_answer.admission import Admission
 from mmad_answer.answering import WholeCallFault, answer_batch
 from mmad_answer.batching import Batcher
+from mmad_answer.budget import ByteBudget
 from mmad_answer.model import Image, Inspection, Model, Reply
 from mmad_answer.preparation import PixelCache, prepare
 from mmad_answer.refusal import RefusalError, by_model, lost
@@ -53,12 +55,16 @@ class Pipeline:
         batch_size: int,
         batch_wait_seconds: float,
         image_cache_bytes: int,
+        pixel_bytes: int,
     ) -> None:
         workers = model.workers
         self.admission = Admission(max_queue + workers * batch_size, workers)
         self._model = model
         self._turns = asyncio.Semaphore((workers + 1) * batch_size)
         self._cache = PixelCache(image_cache_bytes)
+        self._pixels = ByteBudget(pixel_bytes)
+        # One thread, so that inspections keep the order of their arrival.
+        self._checking = ThreadPoolExecutor(1, "check")
         self._decoding = ThreadPoolExecutor(min(4, os.cpu_count() or 1), "decode")
         self.model_threads = ThreadPoolExecutor(workers, "model")
         self._batcher = Batcher(self._run, size=batch_size, wait_seconds=batch_wait_seconds, workers=workers)
@@ -69,15 +75,16 @@ class Pipeline:
         Raises:
             RefusalError: the images are broken, the queue is full, or the model refuses.
         """
-        headers = images.inspect([image.content for image in request.images])
         arrived = time.monotonic()
         stopped = threading.Event()
         with contextlib.ExitStack() as held:
             held.enter_context(self.admission.place())
             try:
+                headers = await self._check(request)
                 await self._turns.acquire()
                 held.callback(self._turns.release)
-                pictures, decode_seconds = await self._decode(request, headers, stopped)
+                async with self._room(headers, held):
+                    pictures, decode_seconds = await self._decode(request, headers, stopped)
                 job = _Job(convert.inspection(request, pictures, stopped), arrived, decode_seconds)
                 ticket = self._batcher.put(job)
                 try:
@@ -103,8 +110,28 @@ class Pipeline:
     async def close(self) -> None:
         """Stop the batcher and let the threads go; what a model still works on is not waited for."""
         await self._batcher.close()
+        self._checking.shutdown(wait=False, cancel_futures=True)
         self._decoding.shutdown(wait=False, cancel_futures=True)
         self.model_threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _check(self, request: pb.AnswerRequest) -> tuple[images.Header, ...]:
+        # In a thread, as a header may be made to take long.
+        contents = [image.content for image in request.images]
+        return await asyncio.get_running_loop().run_in_executor(self._checking, images.inspect, contents)
+
+    @contextlib.asynccontextmanager
+    async def _room(
+        self, headers: Sequence[images.Header], held: contextlib.ExitStack
+    ) -> AsyncIterator[None]:
+        """What decoding needs meanwhile and, as long as the inspection is `held`, what its pixels need."""
+        sizes = [header.pixel_bytes for header in headers]
+        taken = await self._pixels.take(sum(sizes) + images.COPIES_WHEN_DECODING * max(sizes, default=0))
+        kept = min(sum(sizes), taken)
+        held.callback(self._pixels.give_back, kept)
+        try:
+            yield
+        finally:
+            self._pixels.give_back(taken - kept)
 
     async def _decode(
         self, request: pb.AnswerRequest, headers: Sequence[images.Header], stopped: threading.Event

@@ -16,11 +16,9 @@ import PIL.Image
 from mmad.answer.v1 import answer_pb2 as pb
 from mmad_answer import convert
 from mmad_answer.checks import Violation
-from mmad_answer.images import BrokenImageError, Header, decode
+from mmad_answer.images import BYTES_PER_PIXEL, BrokenImageError, Header, decode
 from mmad_answer.model import Image, ImageRole
 from mmad_answer.refusal import invalid
-
-_BYTES_PER_PIXEL = 4  # Pillow keeps RGB in four bytes
 
 
 class PixelCache:
@@ -87,4 +85,4 @@ def _prepare_one(message: pb.Image, header: Header, cache: PixelCache) -> Image:
 
 
 def _size_bytes(picture: PIL.Image.Image) -> int:
-    return picture.width * picture.height * _BYTES_PER_PIXEL
+    return picture.width * picture.height * BYTES_PER_PIXEL

@@ -46,6 +46,8 @@ class Settings:
     max_connection_age_seconds: float = 300.0
     """0: connections may grow old."""
     image_cache_bytes: int = 256 * 2**20
+    pixel_bytes: int = 2**30
+    """Decoded pictures of the inspections that the model works on and of those ahead of it."""
 
 
 class AnswerServer:
@@ -60,6 +62,7 @@ class AnswerServer:
             batch_size=settings.batch_size or model.batch_size,
             batch_wait_seconds=settings.batch_wait_seconds,
             image_cache_bytes=settings.image_cache_bytes,
+            pixel_bytes=settings.pixel_bytes,
         )
         self._servicer = AnswerServicer(
             model,

@@ -81,6 +81,7 @@ def _serve(folder: Path, model: Model[Any], values: dict[str, Any]) -> None:
         max_request_bytes=values["max_request_mib"] * _MIB,
         max_connection_age_seconds=values["max_connection_age_seconds"],
         image_cache_bytes=values["image_cache_mib"] * _MIB,
+        pixel_bytes=values["decoded_images_mib"] * _MIB,
     )
     asyncio.run(lifecycle.run(model, settings, versions(folder), values["exit_with_parent"]))
 
@@ -132,6 +133,12 @@ def _own_options(parent: int) -> list[click.Option]:
             natural,
             defaults.image_cache_bytes // _MIB,
             "Memory for decoded templates; 0: none.",
+        ),
+        option(
+            "decoded-images-mib",
+            count,
+            defaults.pixel_bytes // _MIB,
+            "Memory for decoded images under way; inspections wait for room in it.",
         ),
         option(
             "drain-seconds",

@@ -4,6 +4,7 @@ import zlib
 
 import grpc
 import PIL.Image
+import PIL.PngImagePlugin
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -34,6 +35,15 @@ def png_that_declares(width, height):
         + chunk(b"IDAT", zlib.compress(b""))
         + chunk(b"IEND", b"")
     )
+
+
+def png_with_text(text_bytes):
+    """A whole PNG with a text chunk before its pixels that is compressed to next to nothing."""
+    buffer = io.BytesIO()
+    info = PIL.PngImagePlugin.PngInfo()
+    info.add_text("Comment", "x" * text_bytes, zip=True)
+    PIL.Image.new("RGB", (8, 6)).save(buffer, "PNG", pnginfo=info)
+    return buffer.getvalue()
 
 
 def pixels_of(content):
@@ -78,6 +88,17 @@ def test_a_file_cut_in_its_header_is_refused(encoded, format_, keep):
 def test_a_decompression_bomb_is_refused_by_its_header(width, height):
     with pytest.raises(BrokenImageError, match="bomb"):
         read_header(png_that_declares(width, height))
+
+
+def test_a_header_is_read_without_decompressing_what_stands_before_the_pixels(monkeypatch):
+    content = png_with_text(100_000)
+
+    def decompress(*arguments):
+        raise AssertionError("decompressed a text chunk")
+
+    monkeypatch.setattr(PIL.PngImagePlugin, "_safe_zlib_decompress", decompress)
+    header = read_header(content)
+    assert (header.width, header.height) == (8, 6)
 
 
 def test_many_large_images_are_a_bomb_together():

@@ -252,12 +252,74 @@ async def test_decoded_pixels_wait_for_one_batch_ahead_only_however_long_the_que
     served = await serve(model, max_queue=20)
     calls = [served.stub.Answer(ask(str(i), images=[encoded()])) for i in range(12)]
     await model.has_begun()
-    # From its place an inspection goes on to be decoded, or to wait for its turn, in one step.
-    await served.until(lambda: served.admission.in_flight == 12)
+    await served.until(lambda: len(served.server._pipeline._turns._waiters or ()) == 8)
     assert len(decoding) == 4  # the batch being worked on, and the next
     model.gate.set()
     for call in calls:
         assert await served.answers(call) == [("q1", "A")]
+
+
+async def test_decoded_pixels_of_all_inspections_share_one_budget_that_further_ones_wait_for(
+    serve, scripted, ask, encoded
+):
+    image = encoded(size=(100, 100))  # 40 kB decoded, and five times that while it is being decoded
+    model = scripted(batch_size=4)
+    model.gate.clear()
+    served = await serve(model, pixel_bytes=290_000, batch_wait_seconds=0.0)
+    budget = served.server._pipeline._pixels
+    calls = [served.stub.Answer(ask(str(i), images=[image])) for i in range(4)]
+    await model.has_begun()
+    # The second fits while the first is with the model (40 + 240), a third does not (80 + 240).
+    await served.until(lambda: served.in_next_batch == 1)
+    await served.until(lambda: budget.taken_bytes == 80_000 and served.admission.in_flight == 4)
+    model.gate.set()
+    for call in calls:
+        assert await served.answers(call) == [("q1", "A")]
+    assert max(len(batch) for batch in model.batches) <= 2
+    await served.until(lambda: budget.taken_bytes == 0)
+
+
+async def test_an_inspection_over_the_whole_budget_goes_alone(serve, scripted, ask, encoded):
+    model = scripted(batch_size=4)
+    served = await serve(model, pixel_bytes=1000, batch_wait_seconds=0.05)
+    calls = [served.stub.Answer(ask(str(i), images=[encoded(size=(100, 100))])) for i in range(3)]
+    for call in calls:
+        assert await served.answers(call) == [("q1", "A")]
+    assert [len(batch) for batch in model.batches] == [1, 1, 1]
+
+
+async def test_who_leaves_while_waiting_for_room_holds_nothing_up(serve, scripted, ask, encoded):
+    model = scripted(batch_size=2)
+    model.gate.clear()
+    served = await serve(model, pixel_bytes=1000)
+    working = served.stub.Answer(ask("working", images=[encoded()]))
+    await model.has_begun()
+    leaving = served.stub.Answer(ask("leaving", images=[encoded()]))
+    await served.until(lambda: served.server._pipeline._pixels._turn.locked())
+    leaving.cancel()
+    await served.until(lambda: served.admission.in_flight == 1)
+    model.gate.set()
+    assert await served.answers(working) == [("q1", "A")]
+    assert await served.answers(served.stub.Answer(ask("next", images=[encoded()]))) == [("q1", "A")]
+    assert model.seen == ["working", "next"]
+
+
+async def test_a_header_that_takes_long_does_not_stall_the_event_loop(
+    serve, scripted, ask, encoded, monkeypatch
+):
+    go_on = threading.Event()
+
+    def slow(contents, original=pipeline.images.inspect):
+        assert go_on.wait(20)
+        return original(contents)
+
+    monkeypatch.setattr(pipeline.images, "inspect", slow)
+    served = await serve(scripted())
+    call = served.stub.Answer(ask(images=[encoded()]))
+    await served.until(lambda: served.admission.in_flight == 1)
+    assert await served.health() == "SERVING"
+    go_on.set()
+    assert await served.answers(call) == [("q1", "A")]
 
 
 async def test_several_workers_answer_at_once(serve, ask):
