@@ -133,6 +133,9 @@ def decode(content: bytes, header: Header) -> PIL.Image.Image:
     Raises:
         BrokenImageError: the file is truncated or damaged, or its pixels have no defined white.
     """
+    # Pillow misses the end of a JPEG, but forgives a PNG without its own.
+    if header.format == "PNG" and b"IEND" not in content:
+        raise BrokenImageError("is a truncated PNG file: its end is missing")
     try:
         with _open(content, header.format) as image:
             image.load()

@@ -75,6 +75,21 @@ def test_a_truncated_file_is_refused_and_called_so(encoded, format_):
         pixels_of(cut)
 
 
+@pytest.mark.parametrize(
+    ("format_", "cut"), [("PNG", 8), ("PNG", 12), ("PNG", 20), ("PNG", 40), ("JPEG", 2), ("JPEG", 20)]
+)
+def test_a_file_without_its_end_is_refused(encoded, format_, cut):
+    content = encoded(size=(300, 300), format=format_, colour=(9, 80, 200))
+    with pytest.raises(BrokenImageError, match="truncated"):
+        pixels_of(content[:-cut])
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_what_stands_behind_the_end_of_a_file_does_not_matter(encoded, format_):
+    content = encoded(size=(300, 300), format=format_, colour=(9, 80, 200))
+    assert pixels_of(content + b"what a camera adds").tobytes() == pixels_of(content).tobytes()
+
+
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
 @pytest.mark.parametrize("keep", [9, 20, 33])
 @pytest.mark.parametrize("format_", FORMATS)
