@@ -78,8 +78,10 @@ def _images(request: pb.AnswerRequest, card: Card) -> Iterator[Violation]:
         yield "images", f"{len(images)} images, and this model takes at most {card.max_images}"
     known = pb.ImageRole.values()
     for i, image in enumerate(images):
-        if image.role == pb.IMAGE_ROLE_UNSPECIFIED or image.role not in known:
+        if image.role == pb.IMAGE_ROLE_UNSPECIFIED:
             yield f"images[{i}].role", "is unspecified"
+        elif image.role not in known:
+            yield f"images[{i}].role", f"{image.role} is unknown"
         if image.role == pb.IMAGE_ROLE_EXPERT_HINT and not image.caption:
             yield f"images[{i}].caption", "a hint needs a caption that says how it is drawn"
     queries = sum(image.role == pb.IMAGE_ROLE_QUERY for image in images)

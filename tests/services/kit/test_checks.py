@@ -74,11 +74,13 @@ def test_more_images_than_the_model_takes_are_refused_with_both_numbers(ask):
     assert violations(ask(images=[PNG] * 4)) == {"images": "4 images, and this model takes at most 3"}
 
 
-@pytest.mark.parametrize("role", [pb.IMAGE_ROLE_UNSPECIFIED, 99])
-def test_an_unspecified_role_is_refused(ask, role):
+@pytest.mark.parametrize(
+    ("role", "said"), [(pb.IMAGE_ROLE_UNSPECIFIED, "is unspecified"), (77, "77 is unknown")]
+)
+def test_a_role_that_is_none_is_refused_and_named(ask, role, said):
     request = ask(images=[PNG, PNG])
     request.images[0].role = role
-    assert set(violations(request)) == {"images[0].role"}
+    assert violations(request) == {"images[0].role": said}
 
 
 @pytest.mark.parametrize(
