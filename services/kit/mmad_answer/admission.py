@@ -23,12 +23,18 @@ class Admission:
 
     def __init__(self, limit: int, workers: int) -> None:
         self.limit = limit
-        self.in_flight = 0
+        self.under_way: list[str] = []
+        """The ids of the inspections that have a place, as callers name them: for logs."""
         self.arriving = 0
         self._workers = workers
         self._batch_seconds: float | None = None
         self._empty = asyncio.Event()
         self._empty.set()
+
+    @property
+    def in_flight(self) -> int:
+        """How many inspections have a place."""
+        return len(self.under_way)
 
     @contextlib.contextmanager
     def arrival(self) -> Iterator[None]:
@@ -46,7 +52,7 @@ class Admission:
             self.arriving -= 1
 
     @contextlib.contextmanager
-    def place(self) -> Iterator[None]:
+    def place(self, inspection_id: str) -> Iterator[None]:
         """Hold a place.
 
         Raises:
@@ -54,13 +60,13 @@ class Admission:
         """
         if self.in_flight >= self.limit:
             raise full(self.retry_seconds())
-        self.in_flight += 1
+        self.under_way.append(inspection_id)
         self._empty.clear()
         try:
             yield
         finally:
-            self.in_flight -= 1
-            if self.in_flight == 0:
+            self.under_way.remove(inspection_id)
+            if not self.under_way:
                 self._empty.set()
 
     def record(self, batch_seconds: float) -> None:

@@ -22,6 +22,7 @@ from mmad_answer.model import Model
 from mmad_answer.server import AnswerServer, Settings
 
 _PARENT_CHECK_SECONDS = 0.5
+_NAMED_AT_MOST = 10
 _log = logging.getLogger(__name__)
 
 
@@ -55,8 +56,12 @@ async def run(
         await stopping.wait()
         _log.info("draining for at most %g s", settings.drain_seconds)
         if not await server.drain():
-            _log.warning("stopped with work under way")
-            _exit_now(0)
+            left = server.under_way
+            some = ", ".join(map(repr, left[:_NAMED_AT_MOST])) + (
+                ", ..." if len(left) > _NAMED_AT_MOST else ""
+            )
+            _log.error("the drain time is over: cut off %d inspections: %s", len(left), some)
+            _exit_now(1)
         await server.close()
 
 

@@ -78,7 +78,7 @@ class Pipeline:
         arrived = time.monotonic()
         stopped = threading.Event()
         with contextlib.ExitStack() as held:
-            held.enter_context(self.admission.place())
+            held.enter_context(self.admission.place(request.inspection_id))
             try:
                 headers = await self._check(request)
                 await self._turns.acquire()

@@ -126,6 +126,11 @@ class AnswerServer:
         await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
         return await self._pipeline.drain(self._settings.drain_seconds)
 
+    @property
+    def under_way(self) -> list[str]:
+        """The ids of the inspections that wait or are worked on."""
+        return self._pipeline.admission.under_way
+
     async def close(self) -> None:
         """Free the model, stop listening and cut off what is left. The model must be at rest."""
         loop = asyncio.get_running_loop()

@@ -218,13 +218,15 @@ def test_a_signal_lets_work_under_way_finish_closes_the_model_and_exits_with_0(s
     assert (slow / "closed").exists()
 
 
-def test_work_that_outlasts_the_drain_time_is_cut_off(start, slow, ask):
+def test_work_that_outlasts_the_drain_time_is_cut_off_named_and_no_success(start, slow, ask):
     process, _, address = start(slow, "--port", "0", "--drain-seconds", "0.1")
     wait_until_ready(address)
-    asking = Asking(address, ask())
+    asking = Asking(address, ask("part 7"))
     wait_for(slow / "begun")
     process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 0
+    _, log = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "cut off 1 inspections: 'part 7'" in log
     asking.join(20)
     assert asking.code is grpc.StatusCode.UNAVAILABLE
 
@@ -331,6 +333,7 @@ def test_the_largest_bounds_are_taken(start, slow):
     ("arguments", "said"),
     [
         (["serve"], "name the folder of a service"),
+        (["serve", "/etc/passwd"], "/etc/passwd: is a file"),
         (["serve", "nowhere"], "nowhere: there is no such folder"),
         (["serve", "{folder}", "--prot", "0"], "--prot"),
         (["serve", "{folder}", "--port", "many"], "--port"),
@@ -552,7 +555,7 @@ def test_the_end_of_the_drain_time_ends_what_the_model_has_started(start, parent
     Asking(address, ask())
     wait_for(folder / "begun")
     process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 0
+    assert process.wait(60) == 1
     assert ended(started)
 
 
