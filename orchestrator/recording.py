@@ -74,16 +74,19 @@ class Recording:
         answer_by: AnswerBy,
         progress: Mapping[str, Progress],
         note: Callable[[str], None] = lambda text: None,
+        *,
+        retry_failed: bool = False,
     ) -> None:
         """`progress` has an entry for every model that will be asked; `note` says one thing to people."""
         self._journal = journal
         self._answer_by = answer_by
         self._progress = progress
         self._note = note
+        self._retry_failed = retry_failed
 
     def kept(self, model: str, inspection: Inspection) -> Mapping[str, Reply]:
         """Return the replies that need not be asked for."""
-        return self._journal.kept(model, inspection)
+        return self._journal.kept(model, inspection, failures=not self._retry_failed)
 
     async def keep(self, model: str, inspection: Inspection, reply: Reply) -> None:
         """Read and store one reply; returns when it is on disk."""

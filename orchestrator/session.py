@@ -224,8 +224,6 @@ class _Session:
             if model.name in stored:
                 check_model(folder, model.name, stored[model.name].identity, entry.identity)
             journal.add_model(entry)
-            if self.options.retry_failed:
-                journal.forget_failures(model.name)
             asked = self.plan.protocol.shots
             if shots < asked and not self.plan.protocol.text_only:
                 listed = effective_shots(self.plan)
@@ -238,8 +236,16 @@ class _Session:
         from orchestrator.dispatch.fanout import fan_out
 
         total = journal.question_count()
-        progress = {m.name: Progress(total, journal.counts(m.name), journal.right(m.name)) for m in models}
-        recording = Recording(journal, self.plan.protocol.answer_by, progress, self.screen.note)
+        progress = {
+            m.name: Progress(total, self._to_do(journal, m.name), journal.right(m.name)) for m in models
+        }
+        recording = Recording(
+            journal,
+            self.plan.protocol.answer_by,
+            progress,
+            self.screen.note,
+            retry_failed=self.options.retry_failed,
+        )
         open_models = [m for m in models if progress[m.name].counts[Outcome.MISSING]]
         if not open_models:
             self.screen.note(f"Everything has an answer already, in {folder}.")
@@ -250,7 +256,7 @@ class _Session:
         )
         began = time.monotonic()
         started_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        journal.begin_session(started_at, self.command, versions(), [m.name for m in models])
+        journal.begin_session(started_at, self.command, versions(), list(progress))
         ending = "stopped by an error"
         try:
             stop = asyncio.Event()
@@ -277,6 +283,14 @@ class _Session:
             raise Interrupted(self.how_to_go_on())
         for line in given_up:
             self.screen.note(line)
+
+    def _to_do(self, journal: Journal, model: str) -> dict[Outcome, int]:
+        """Count a model's questions by outcome; what failed and is asked again counts as missing."""
+        counts = journal.counts(model)
+        if self.options.retry_failed:
+            counts[Outcome.MISSING] += counts[Outcome.FAILED]
+            counts[Outcome.FAILED] = 0
+        return counts
 
     def _inspections_for(self, card: ModelCard) -> Iterator[Inspection]:
         return (fit(inspection, card.max_images) for inspection in inspections(self.plan))

@@ -68,7 +68,8 @@ class Asker:
         self._recorder = recorder
         self._observer = observer
         self._pace = pace
-        self._broken_in_a_row = 0
+        self._broken: list[tuple[str, str]] = []
+        """(data set, product) of each inspection that came to nothing since the last answer."""
         self._told_of_oddities = False
 
     async def ask(self, inspection: Inspection, kept: Mapping[str, Reply]) -> None:
@@ -86,10 +87,10 @@ class Asker:
             failure = self._explain(progress, error)
             await self._fail(progress, failure)
             if error.verdict is not Verdict.REFUSED:
-                self._count_broken(failure)
+                self._count_broken(inspection, failure)
         else:
             if progress.broken and progress.answered == progress.broken.keys():
-                self._count_broken(next(reversed(progress.broken.values())))
+                self._count_broken(inspection, next(reversed(progress.broken.values())))
 
     async def _insist(self, progress: _Progress) -> None:
         """Call until each question has a reply. Attempts are counted anew after each that brought one."""
@@ -135,7 +136,7 @@ class Asker:
             await self._keep(progress, reply)
             self._replicas.answered(replica)
             if not reply.failure:
-                self._broken_in_a_row = 0
+                self._broken.clear()
 
         progress.attempts += 1
         progress.last = replica
@@ -189,7 +190,7 @@ class Asker:
             code, detail = "CANCELLED", "stopped while under way"
             raise
         except Exception as error:
-            code, detail = "CANCELLED", one_line(str(error))
+            code, detail = "INTERNAL", one_line(str(error))
             raise
         finally:
             if call.oddities:
@@ -233,10 +234,12 @@ class Asker:
             parts.append(f"{images[index].path if index < len(images) else field}: {description}")
         return f"the service refused the request: {error.code}: {'; '.join(parts)}"
 
-    def _count_broken(self, failure: str) -> None:
-        self._broken_in_a_row += 1
-        if self._broken_in_a_row >= self._pace.broken_in_a_row:
-            self._replicas.end(f"{self._broken_in_a_row} inspections in a row failed, the last: {failure}")
+    def _count_broken(self, inspection: Inspection, failure: str) -> None:
+        self._broken.append((inspection.sample.dataset, inspection.sample.product))
+        # A product's images come together, and may have in common what the model cannot take: only a row that
+        # goes on into the next product says that the service is broken.
+        if len(self._broken) >= self._pace.broken_in_a_row and len(set(self._broken)) > 1:
+            self._replicas.end(f"{len(self._broken)} inspections in a row failed, the last: {failure}")
 
     def _tell_of(self, oddity: str, target: str) -> None:
         if not self._told_of_oddities:

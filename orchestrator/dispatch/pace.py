@@ -34,9 +34,10 @@ class Pace:
     first_in_flight: int = 4
     """Inspections under way at a replica at the start, before its limit has adapted."""
     broken_in_a_row: int = 10
-    """Inspections that come to nothing by the service's own fault, until its model is stopped.
+    """Inspections, of two products at least, that come to nothing by the service's own fault until its model
+    is stopped.
 
-    So many, and those that are under way by then, are kept as failed: a run with `--retry-failed` asks them
+    They, and those that are under way by then, are kept as failed: a run with `--retry-failed` asks them
     again. To hold their failures back instead would make a reply wait for other inspections.
     """
     timeouts_in_a_row: int = 3

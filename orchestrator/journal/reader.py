@@ -1,4 +1,7 @@
-"""What is in a journal. Also readable while a run writes to it: WAL lets readers be."""
+"""What is in a journal.
+
+While a run goes on the file is in WAL mode, which lets readers be; a finished run's is an ordinary file.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import NotSetUpError, RunError
-from orchestrator.journal.schema import FILE_NAME, FORMAT, explained
+from orchestrator.journal.schema import BUSY_MILLISECONDS, FILE_NAME, FORMAT, explained
 from orchestrator.vocabulary import (
     Inspection,
     Option,
@@ -56,7 +59,7 @@ class JournalReader:
 
     def _connect(self, mode: str) -> sqlite3.Connection:
         uri = f"{self.path.absolute().as_uri()}?mode={mode}"
-        connection = sqlite3.connect(uri, uri=True, timeout=30, check_same_thread=False)
+        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_MILLISECONDS / 1000, check_same_thread=False)
         connection.row_factory = sqlite3.Row
         return connection
 
@@ -82,12 +85,16 @@ class JournalReader:
     def _one(self, sql: str, values: Sequence[object] = ()) -> Any:
         return next(self._query(sql, values), None)
 
-    def kept(self, model: str, inspection: Inspection) -> dict[str, Reply]:
-        """Return the replies of an inspection that are there already, by question id."""
+    def kept(self, model: str, inspection: Inspection, *, failures: bool = True) -> dict[str, Reply]:
+        """Return the replies of an inspection that are there already, by question id.
+
+        Without `failures` only those that are none: what failed is to be asked again.
+        """
         rows = self._query(
             "SELECT question_id, answers.text, reasoning, failure FROM questions JOIN answers ON "
-            "answers.question = questions.id WHERE questions.inspection_id = ? AND answers.model = ?",
-            (inspection.inspection_id, self._id(model)),
+            "answers.question = questions.id WHERE questions.inspection_id = ? AND answers.model = ? "
+            "AND (? OR outcome != 'failed')",
+            (inspection.inspection_id, self._id(model), failures),
         )
         return {row[0]: Reply(row[0], text=row[1], reasoning=row[2], failure=row[3]) for row in rows}
 

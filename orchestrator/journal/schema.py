@@ -11,6 +11,8 @@ from orchestrator.errors import JournalFullError, NotSetUpError, RunError
 
 FILE_NAME = "journal.sqlite"
 FORMAT = 1
+BUSY_MILLISECONDS = 30_000
+"""How long one connection waits for another."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -104,6 +106,11 @@ def explained(path: Path) -> Iterator[None]:
         if "no such table" in str(error):
             raise NotSetUpError(
                 f"{path.parent}: this run was never finished being set up. Start it again."
+            ) from None
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise RunError(
+                f"{path.parent}: another process is reading this run (an export, a notebook). Let it finish, "
+                "then run the same command again."
             ) from None
         if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
             raise RunError(

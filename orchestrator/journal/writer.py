@@ -19,7 +19,7 @@ from pathlib import Path
 
 from orchestrator.errors import JournalFullError, NotSetUpError
 from orchestrator.journal.reader import JournalReader, StoredModel
-from orchestrator.journal.schema import FILE_NAME, FORMAT, SCHEMA, explained
+from orchestrator.journal.schema import BUSY_MILLISECONDS, FILE_NAME, FORMAT, SCHEMA, explained
 from orchestrator.vocabulary import Answer, Attempt, Inspection
 
 _QUESTION = """
@@ -40,7 +40,15 @@ INSERT INTO answers (model, question, outcome, letter, rule, text, reasoning, pr
                      reasoning_tokens, queue_seconds, encode_seconds, generate_seconds, seconds)
 VALUES ((SELECT id FROM models WHERE name = ?), (SELECT id FROM questions WHERE question_id = ?),
         ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (model, question) DO NOTHING
+ON CONFLICT (model, question) DO UPDATE SET
+    outcome = excluded.outcome, letter = excluded.letter, rule = excluded.rule, text = excluded.text,
+    reasoning = excluded.reasoning, prompt = excluded.prompt, finish_reason = excluded.finish_reason,
+    failure = excluded.failure, option_scores = excluded.option_scores, images = excluded.images,
+    prompt_tokens = excluded.prompt_tokens, completion_tokens = excluded.completion_tokens,
+    cached_prompt_tokens = excluded.cached_prompt_tokens, reasoning_tokens = excluded.reasoning_tokens,
+    queue_seconds = excluded.queue_seconds, encode_seconds = excluded.encode_seconds,
+    generate_seconds = excluded.generate_seconds, seconds = excluded.seconds
+WHERE answers.outcome = 'failed'
 """
 
 _ATTEMPT = """
@@ -51,6 +59,9 @@ ON CONFLICT (session, model, inspection_id, number) DO UPDATE SET
     seconds = excluded.seconds, code = excluded.code, detail = excluded.detail, answered = excluded.answered,
     request_bytes = excluded.request_bytes
 """
+
+_SWITCH_MILLISECONDS = 3_000
+"""For readers to finish, so that the file can be switched to WAL."""
 
 _Statement = tuple[str, Sequence[object]]
 _Waiting = tuple[_Statement, "Future[None]"]
@@ -71,7 +82,9 @@ class Journal(JournalReader):
             self._reader = self._connect("rwc")
             with contextlib.suppress(NotSetUpError):  # a new file has no tables yet
                 self._check_format()
+            self._reader.execute(f"PRAGMA busy_timeout = {_SWITCH_MILLISECONDS}")
             self._reader.execute("PRAGMA journal_mode = WAL")
+            self._reader.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
             self._reader.execute("PRAGMA synchronous = FULL")
             self._reader.executescript(SCHEMA)
             self._writer = self._connect("rw")
@@ -135,17 +148,10 @@ class Journal(JournalReader):
                 "UPDATE sessions SET seconds = ?, ending = ? WHERE id = ?", (seconds, ending, self._session)
             )
 
-    def forget_failures(self, model: str) -> None:
-        """Make a model's failed questions unasked again. What happened to them stays in the attempts."""
-        with explained(self.path), self._reader:
-            self._reader.execute(
-                "DELETE FROM answers WHERE model = ? AND outcome = 'failed'", (self._id(model),)
-            )
-
     # --------------------------------------------------------------------------------------- keeping
 
     async def keep(self, model: str, answer: Answer) -> None:
-        """Store an answer; returns when it is on disk. One that is there already stays as it is.
+        """Store an answer; returns when it is on disk. One that is there stays as it is, but for a failure.
 
         Raises:
             JournalFullError: if the disk is full. The answer is then not kept.

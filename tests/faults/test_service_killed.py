@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 import signal
 import time
 
@@ -98,3 +99,31 @@ def test_a_hung_service_without_replica_is_given_up_and_the_others_finish(
     assert "hung: given up" in output
     of_other, _ = counts(tmp_path / "run", "other")
     assert of_other[Outcome.MISSING] == of_other[Outcome.FAILED] == 0
+
+
+def test_asking_failures_again_loses_none_when_the_service_dies_meanwhile(
+    serve, orchestrator, small_sample, tmp_path
+):
+    """A retry that is cut short leaves the rest as failed as it was, with its reason."""
+    data = shutil.copytree(small_sample, tmp_path / "data")
+    keys = list(json.loads((data / "mmad.json").read_text()))[:20]
+    for key in keys:
+        (data / key).rename(data / f"{key}.aside")
+    service = serve("--seconds", "0.1")
+    process = start(orchestrator, data, tmp_path / "run", [("m", service)], "--limit", 24)
+    output, _ = process.communicate(timeout=90)
+    assert process.returncode == 3, output
+    failed = counts(tmp_path / "run", "m")[0][Outcome.FAILED]
+    answered = counts(tmp_path / "run", "m")[0][Outcome.ANSWERED]
+    assert failed > 10
+    for key in keys:
+        (data / f"{key}.aside").rename(data / key)
+    process = start(orchestrator, data, tmp_path / "run", [("m", service)], "--limit", 24, "--retry-failed")
+    wait_for_answers(tmp_path / "run", "m", answered + 5, process)
+    service.send(signal.SIGKILL)
+    output, _ = process.communicate(timeout=90)
+    assert process.returncode == 3, output
+    after = counts(tmp_path / "run", "m")[0]
+    assert after[Outcome.MISSING] == 0
+    assert after[Outcome.FAILED] + after[Outcome.ANSWERED] == failed + answered
+    assert after[Outcome.ANSWERED] > answered

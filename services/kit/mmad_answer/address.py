@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 _UNIX: Final = "unix:"
+_CONNECT_SECONDS: Final = 1.0
 
 
 class ListenError(Exception):
@@ -59,6 +60,7 @@ def _bind_path(path: Path) -> None:
         if not stat.S_ISSOCK(path.stat().st_mode) or _answers(path):
             raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
     trial = _private(path)
+    trial.unlink(missing_ok=True)  # ours by its name: left by a process of the same number that was killed
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(trial))
     trial.unlink()
@@ -66,10 +68,13 @@ def _bind_path(path: Path) -> None:
 
 def _answers(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as caller:
+        caller.settimeout(_CONNECT_SECONDS)
         try:
             caller.connect(str(path))
         except ConnectionRefusedError:
             return False
+        except TimeoutError:  # somebody listens, and is busy or stopped
+            return True
     return True
 
 

@@ -2,21 +2,22 @@
 
 A request may have 64 MiB, so a call is refused before its message is read wherever that can be: a flood
 holds no more messages in memory than there are places, over all connections (400 calls of 8 MiB: 240 MiB,
-where reading first took 734). The price: whoever sends slowly takes a place up meanwhile. gRPC's own limits
-would not do: `maximum_concurrent_rpcs` refuses without the RetryInfo that is promised, and
-`grpc.max_concurrent_streams` resets streams that a client opened in good faith.
+where reading first took 734). The price: whoever sends slowly takes a place up meanwhile, which is why a
+message has a limited time to come. gRPC's own limits would not do: `maximum_concurrent_rpcs` refuses without
+the RetryInfo that is promised, and `grpc.max_concurrent_streams` resets streams opened in good faith.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
 import grpc
 import grpc.aio
+from google.protobuf.message import DecodeError
 
 from mmad.answer.v1 import answer_pb2 as pb
 from mmad_answer import convert
@@ -26,6 +27,8 @@ from mmad_answer.pipeline import Pipeline
 from mmad_answer.refusal import RefusalError, invalid, unavailable
 
 SERVICE_NAME: Final = pb.DESCRIPTOR.services_by_name["AnswerService"].full_name
+_ARRIVAL_SECONDS: Final = 60.0
+"""For a message to come in whole: 64 MiB at 9 Mbit/s."""
 _log = logging.getLogger(__name__)
 
 
@@ -45,7 +48,6 @@ class AnswerServicer:
         self._pipeline = pipeline
         self._max_request_bytes = max_request_bytes
         self._environment = environment
-        self._began = time.monotonic()
 
     def handlers(self) -> grpc.GenericRpcHandler:
         """What gRPC needs to know of the two calls.
@@ -83,11 +85,7 @@ class AnswerServicer:
         inspection_id = ""
         try:
             self._check_ready()
-            with self._pipeline.admission.arrival():
-                # Not from the iterator: that one holds the message until the garbage collector finds it.
-                request = await context.read()
-            if not isinstance(request, pb.AnswerRequest):
-                raise invalid([("questions", "no request came")])  # if it was too large, gRPC says so instead
+            request = await self._arrived(context)
             inspection_id = request.inspection_id
             self._check_ready()
             check_request(request, self._model.describe())
@@ -100,11 +98,27 @@ class AnswerServicer:
             status = refusal.status()
             await context.abort(status.code, status.details, status.trailing_metadata)
 
+    async def _arrived(
+        self, context: grpc.aio.ServicerContext[pb.AnswerRequest, pb.AnswerResponse]
+    ) -> pb.AnswerRequest:
+        """Read the call's message, which has a place from now on, and so a limited time to come."""
+        try:
+            with self._pipeline.admission.arrival():
+                # Not from the iterator: that one holds the message until the garbage collector finds it.
+                request = await asyncio.wait_for(context.read(), _ARRIVAL_SECONDS)
+        except TimeoutError:
+            raise unavailable(f"no request came within {_ARRIVAL_SECONDS:.0f} s") from None
+        except DecodeError:
+            raise invalid([("", "the message cannot be read as an AnswerRequest")]) from None
+        if not isinstance(request, pb.AnswerRequest):
+            raise invalid([("questions", "no request came")])  # if it was too large, gRPC says so instead
+        return request
+
     def _check_ready(self) -> None:
         if self.state != pb.STATE_READY:
             raise unavailable(self._state_detail())
 
     def _state_detail(self) -> str:
         if self.state == pb.STATE_LOADING:
-            return f"loading for {time.monotonic() - self._began:.0f} s"
+            return "loading"
         return "draining: this replica is about to stop" if self.state == pb.STATE_DRAINING else "ready"

@@ -326,8 +326,10 @@ class House:
         endpoints = tuple(Endpoint(name, service.target, "test") for service in services)
         return ConnectedModel(name, wire.model_card(services[0].card), endpoints)
 
-    def inspections(self, count: int, questions: int = 3) -> list[Inspection]:
-        return [self.inspection(f"DS/part/good/{n:03}.png", questions) for n in range(count)]
+    def inspections(self, count: int, questions: int = 3, products: int = 1) -> list[Inspection]:
+        """So many, of the products "part", "part1", ... in turns."""
+        names = [f"part{number or ''}" for number in range(products)]
+        return [self.inspection(f"DS/{names[n % products]}/good/{n:03}.png", questions) for n in range(count)]
 
     def inspection(self, key: str, questions: int = 3, templates: Sequence[str] = ()) -> Inspection:
         for path in (key, *templates):
@@ -336,7 +338,7 @@ class House:
         options = (Option("A", "Yes"), Option("B", "No"))
         return Inspection(
             inspection_id=key,
-            sample=Sample(key, "DS", "part", "good", False, (), "", (), ()),
+            sample=Sample(key, "DS", key.removeprefix("DS/").split("/")[0], "good", False, (), "", (), ()),
             repeat=0,
             images=(
                 *(ImageReference(ImageRole.NORMAL_TEMPLATE, path) for path in templates),

@@ -177,7 +177,7 @@ async def test_a_replica_that_keeps_saying_unavailable_is_probed_before_each_cal
     service = await house.service()
     service.otherwise = steps.refuse(grpc.StatusCode.UNAVAILABLE)
     (ending,) = await house.run(
-        house.inspections(30, questions=1), house.model(service), concurrency=1, attempts=2
+        house.inspections(30, questions=1, products=2), house.model(service), concurrency=1, attempts=2
     )
     assert ending.reason.startswith("10 inspections in a row failed, the last: gave up after 2 attempts")
     assert len(house.memory.replies) == 10

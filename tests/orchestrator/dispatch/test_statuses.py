@@ -193,7 +193,7 @@ async def test_bytes_that_cannot_be_read_fail_their_inspection_and_no_other(hous
 async def test_ten_broken_inspections_in_a_row_stop_the_model(house, steps):
     service = await house.service()
     service.otherwise = steps.refuse(Code.INTERNAL, "oops")
-    (ending,) = await house.run(house.inspections(30), house.model(service), concurrency=1)
+    (ending,) = await house.run(house.inspections(30, products=2), house.model(service), concurrency=1)
     assert ending.reason.startswith("10 inspections in a row failed, the last: the service failed")
     assert len(service.requests) == 10
 
@@ -204,11 +204,23 @@ async def test_ten_inspections_in_a_row_with_nothing_but_the_services_failures_s
 ):
     service = await house.service()
     service.otherwise = steps.fail(pb.Failure(reason=reason, message="illegal memory access"))
-    (ending,) = await house.run(house.inspections(30), house.model(service), concurrency=1)
+    (ending,) = await house.run(house.inspections(30, products=2), house.model(service), concurrency=1)
     assert ending.reason.startswith("10 inspections in a row failed, the last: ")
     assert ending.reason.endswith(": illegal memory access")
     assert len(service.requests) == 10
     assert len(failures(house)) == 30
+
+
+async def test_a_product_that_the_model_cannot_take_does_not_stop_it(house, steps):
+    """Its images come together in a plan, more than ten of them; the next product is fine."""
+    service = await house.service()
+    out_of_memory = steps.fail(pb.Failure(reason=pb.FAILURE_REASON_OUT_OF_MEMORY, message="too large"))
+    service.script.extend([out_of_memory] * 20)
+    inspections = [house.inspection(f"DS/large/bad/{n}.png") for n in range(20)] + house.inspections(5)
+    (ending,) = await house.run(inspections, house.model(service), concurrency=1)
+    assert ending.reason == ""
+    assert len(failures(house)) == 60
+    assert len(house.memory.replies) == 75
 
 
 async def test_questions_that_fail_beside_others_that_are_answered_do_not_stop_the_model(house, steps):

@@ -14,6 +14,7 @@ import textwrap
 import pytest
 
 from orchestrator.errors import JournalFullError, RunError
+from orchestrator.journal import writer
 from orchestrator.journal.reader import JournalReader, StoredModel
 from orchestrator.journal.schema import FILE_NAME
 from orchestrator.journal.writer import Journal
@@ -89,13 +90,39 @@ async def test_every_question_of_the_plan_has_a_record_in_its_order_answered_or_
     assert journal.counts("m")[Outcome.MISSING] == len(asked) - 1
 
 
-async def test_forgotten_failures_are_unasked_again_and_nothing_else_is(journal, plan):
+async def test_a_failure_is_replaced_by_what_comes_after_it_and_nothing_else_is(journal, plan):
     asked = [q.question_id for i in inspections(plan) for q in i.questions][:2]
     await journal.keep("m", answer(asked[0]))
     await journal.keep("m", answer(asked[1], None, Outcome.FAILED, failure="no luck"))
     assert journal.failures("m", 5) == [(asked[1], "no luck")]
-    journal.forget_failures("m")
-    assert [row["question_id"] for row in journal.answers("m")] == [asked[0]]
+    for question in asked:
+        await journal.keep("m", answer(question, "B"))
+    assert {row["question_id"]: row["letter"] for row in journal.answers("m")} == {
+        asked[0]: "A",
+        asked[1]: "B",
+    }
+
+
+async def test_failures_can_be_left_out_of_what_is_kept(journal, plan):
+    inspection = next(inspections(plan))
+    question = inspection.questions[0].question_id
+    await journal.keep("m", answer(question, None, Outcome.FAILED, failure="no luck"))
+    assert set(journal.kept("m", inspection)) == {question}
+    assert journal.kept("m", inspection, failures=False) == {}
+
+
+async def test_a_reader_that_stands_in_the_way_is_said(tmp_path, plan, monkeypatch):
+    (tmp_path / "run").mkdir()
+    with contextlib.closing(Journal(tmp_path / "run")) as journal:
+        journal.create(identity(plan), inspections(plan), "/")
+        journal.add_model(StoredModel("m", {}, {}, 1))
+    monkeypatch.setattr(writer, "_SWITCH_MILLISECONDS", 10)
+    with contextlib.closing(JournalReader(tmp_path / "run")) as reader:
+        half_read = reader.records("m")
+        next(half_read)
+        with pytest.raises(RunError, match="another process is reading"):
+            Journal(tmp_path / "run")
+        half_read.close()
 
 
 async def test_attempts_and_costs_are_added_up(journal, plan):

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 import io
+import logging
 import sys
 import threading
 
@@ -93,11 +94,11 @@ class Served:
     channel: grpc.aio.Channel
     stub: answer_pb2_grpc.AnswerServiceStub
 
-    def without_a_message(self):
+    def without_a_message(self, serializer=pb.AnswerRequest.SerializeToString):
         """An Answer call whose message has not been sent yet; `write` sends it."""
         return self.channel.stream_stream(
             f"/{SERVICE_NAME}/Answer",
-            request_serializer=pb.AnswerRequest.SerializeToString,
+            request_serializer=serializer,
             response_deserializer=pb.AnswerResponse.FromString,
         )(timeout=60)
 
@@ -210,3 +211,11 @@ def service_folder(tmp_path, monkeypatch):
 
     yield make
     sys.modules.pop("service", None)
+
+
+@pytest.fixture
+def unlogged():
+    """No log: what UTF-8 cannot hold in it could not be sent from a test process to the one that reports."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)

@@ -83,6 +83,7 @@ class UnspeakableError(Exception):
         (ValueError("\n\nlater"), "ValueError:"),
     ],
 )
+@pytest.mark.usefixtures("unlogged")
 def test_whatever_an_exception_says_every_question_has_an_outcome(scripted, error, said):
     def script(batch):
         raise error

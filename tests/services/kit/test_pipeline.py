@@ -101,6 +101,7 @@ async def test_a_reply_that_no_message_can_hold_fails_its_own_question_only(serv
     assert await served.answers(calls[1]) == [("q1", "A"), ("q2", "A")]
 
 
+@pytest.mark.usefixtures("unlogged")
 async def test_what_utf8_cannot_hold_is_replaced_in_every_text_of_an_outcome(serve, scripted, ask):
     def script(batch):
         bad = "x\udcffy"
@@ -114,6 +115,7 @@ async def test_what_utf8_cannot_hold_is_replaced_in_every_text_of_an_outcome(ser
     assert (two.failure.message, three.failure.message) == ("x?y", "ValueError: x?y")
 
 
+@pytest.mark.usefixtures("unlogged")
 async def test_a_refusal_in_words_that_utf8_cannot_hold_is_still_that_refusal(serve, scripted, ask):
     def script(batch):
         raise PassingFaultError("x\udcffy")

@@ -4,6 +4,7 @@ import grpc
 from google.rpc import error_details_pb2
 
 from mmad.answer.v1 import answer_pb2 as pb
+from mmad_answer import servicer
 from mmad_answer.model import Answer, BudgetSpentError, Capabilities, Card, PassingFaultError, Reply
 
 
@@ -154,6 +155,26 @@ async def test_a_call_without_any_message_is_an_invalid_argument(serve, scripted
     call = served.without_a_message()
     await call.done_writing()
     assert (await served.refusal(call))[0] is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_a_message_that_cannot_be_read_is_an_invalid_argument(serve, scripted):
+    served = await serve(scripted())
+    call = served.without_a_message(serializer=bytes)
+    await call.write(b"\xff\xff\xff")
+    await call.done_writing()
+    code, text, _ = await served.refusal(call)
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+    assert "cannot be read" in text
+
+
+async def test_a_message_that_does_not_come_gives_its_place_back(serve, scripted, ask, monkeypatch):
+    monkeypatch.setattr(servicer, "_ARRIVAL_SECONDS", 0.05)
+    served = await serve(scripted())
+    call = served.without_a_message()
+    code, text, _ = await served.refusal(call)
+    assert code is grpc.StatusCode.UNAVAILABLE
+    assert "no request came" in text
+    assert await served.answers(served.stub.Answer(ask())) == [("q1", "A")]
 
 
 async def test_a_message_over_the_limit_is_resource_exhausted_without_retry_info(serve, scripted, ask):
