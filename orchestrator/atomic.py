@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from orchestrator.errors import JournalFullError, RunError
+from orchestrator.errors import DiskFullError, RunError
 
 
 @contextlib.contextmanager
@@ -44,7 +44,7 @@ def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
         draft = None
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise JournalFullError(
+            raise DiskFullError(
                 f"{path}: cannot be written: {error.strerror}. All answers are kept. Make room on that disk, "
                 "then run the same command again."
             ) from None

@@ -32,7 +32,7 @@ class NotSetUpError(RunError):
     """A run's folder whose setting up was cut short: there is no question in it yet."""
 
 
-class JournalFullError(RunError):
+class DiskFullError(RunError):
     """The disk is full. What was answered is kept; the same command goes on once there is room."""
 
     exit_code = 1

@@ -16,8 +16,9 @@ import importlib.metadata
 import platform
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 from orchestrator.atomic import replacing
 from orchestrator.dataset.locate import locate
@@ -25,7 +26,7 @@ from orchestrator.dataset.reading import read
 from orchestrator.describe import Amount, amount
 from orchestrator.dispatch import ConnectedModel, Effort, Prompting
 from orchestrator.endpoints.participants import given_endpoints, model_names
-from orchestrator.errors import EndpointError, Interrupted, JournalFullError, UserError
+from orchestrator.errors import DiskFullError, EndpointError, Interrupted, UserError
 from orchestrator.instruction import read_instruction
 from orchestrator.journal.reader import StoredModel
 from orchestrator.journal.writer import Journal
@@ -49,6 +50,7 @@ from orchestrator.settings_file import SETTINGS_FILE, settings_text
 from orchestrator.vocabulary import Endpoint, Inspection, ModelCard, Outcome
 
 _RUNS = Path("runs")
+_Result = TypeVar("_Result")
 
 
 def prepare(options: RunOptions, screen: Screen | None = None) -> Plan:
@@ -106,15 +108,19 @@ def run(
     check_participants(options)
     session = _Session(options, plan or prepare(options, screen), tuple(command), screen)
     try:
+        return _run_loop(session.work())
+    except KeyboardInterrupt:  # before the asking, or the second one
+        raise Interrupted(session.how_to_go_on()) from None
+
+
+def _run_loop(work: Coroutine[Any, Any, _Result]) -> _Result:
+    """Run `work` in a loop of its own, even where one runs already, as in a notebook."""
+    try:
         asyncio.get_running_loop()
     except RuntimeError:
-        try:
-            return asyncio.run(session.work())
-        except KeyboardInterrupt:  # before the asking, or the second one
-            raise Interrupted(session.how_to_go_on()) from None
-    # In a notebook, whose loop is running already.
+        return asyncio.run(work)
     with concurrent.futures.ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, session.work()).result()
+        return thread.submit(asyncio.run, work).result()
 
 
 def dry_run(options: RunOptions, plan: Plan | None = None, screen: Screen | None = None) -> dict[str, Amount]:
@@ -132,7 +138,7 @@ def dry_run(options: RunOptions, plan: Plan | None = None, screen: Screen | None
     given = given_endpoints(options)
     names = model_names(options, given) if given or options.local else []
     asked = [endpoint for endpoint in given if endpoint.name in names]
-    connected = asyncio.run(connect(asked, options.wait, screen.note)) if asked else []
+    connected = _run_loop(connect(asked, options.wait, screen.note)) if asked else []
     cards = {model.name: model.card for model in connected}
     room = {name: cards[name].max_images if name in cards else None for name in names}
     return {name: amount(plan, images) for name, images in (room or {"any model": None}).items()}
@@ -273,11 +279,11 @@ class _Session:
                 )
             given_up = [f"{e.model}: given up: {e.reason}" for e in endings if e.reason]
             ending = "interrupted" if stop.is_set() else "; ".join(["finished", *given_up])
-        except JournalFullError:
+        except DiskFullError:
             ending = "disk full"
             raise
         finally:
-            with contextlib.suppress(JournalFullError):
+            with contextlib.suppress(DiskFullError):
                 journal.end_session(time.monotonic() - began, ending)
         if stop.is_set():
             raise Interrupted(self.how_to_go_on())

@@ -24,7 +24,7 @@ class Recorder(Protocol):
         """Return once the reply is durable.
 
         Raises:
-            JournalFullError: nobody is asked any further, and `fan_out` raises it again.
+            DiskFullError: nobody is asked any further, and `fan_out` raises it again.
         """
 
     def attempting(self, attempt: Attempt) -> None:

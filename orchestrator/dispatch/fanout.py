@@ -48,7 +48,7 @@ async def fan_out(
         pace: the intervals; the defaults when left out.
 
     Raises:
-        JournalFullError: from the recorder, as anything else that `recorder` or `inspections` raise; all
+        DiskFullError: from the recorder, as anything else that `recorder` or `inspections` raise; all
             calls under way are cancelled.
     """
     pace = pace or Pace()

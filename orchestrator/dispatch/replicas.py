@@ -96,7 +96,7 @@ class Replicas:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._be_patient()
+        self._stop_patience_timer()
         for probe in self._probes:
             probe.cancel()
         await asyncio.gather(*self._probes, return_exceptions=True)
@@ -157,7 +157,7 @@ class Replicas:
         if not self.over:
             self.over = reason
             self._over_event.set()
-            self._be_patient()
+            self._stop_patience_timer()
             self._wake()
 
     def end_by_fault(self, error: BaseException) -> None:
@@ -222,7 +222,7 @@ class Replicas:
         self._probes.add(task)
         task.add_done_callback(self._probed)
         if all(other.benched for other in self._replicas) and self._patience is None:
-            self._wait_for_anyone()
+            self._start_patience_timer()
 
     def _probed(self, task: asyncio.Task[None]) -> None:
         self._probes.discard(task)
@@ -246,7 +246,7 @@ class Replicas:
                     return
                 replica.trouble = f"{card.state}: {card.state_detail}" if card.state_detail else card.state
                 if card.state == "loading" and self._patience is not None:
-                    self._wait_for_anyone()  # weights take their time: the replica is in reach
+                    self._start_patience_timer()  # weights take their time: the replica is in reach
             replica.strikes = max(replica.strikes + 1, 2)
 
     def _welcome(self, replica: Replica, differing: list[str]) -> None:
@@ -259,18 +259,18 @@ class Replicas:
         replica.benched = False
         self._heard(replica)
         replica.trouble = ""
-        self._be_patient()
+        self._stop_patience_timer()
         self._show()
         self._wake()
 
-    def _wait_for_anyone(self) -> None:
-        self._be_patient()
+    def _start_patience_timer(self) -> None:
+        self._stop_patience_timer()
         if not self.over:
             self._patience = asyncio.get_running_loop().call_later(
                 self._effort.patience_seconds, self._lose_patience
             )
 
-    def _be_patient(self) -> None:
+    def _stop_patience_timer(self) -> None:
         if self._patience is not None:
             self._patience.cancel()
             self._patience = None

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from orchestrator.errors import JournalFullError, NotSetUpError, RunError
+from orchestrator.errors import DiskFullError, NotSetUpError, RunError
 
 FILE_NAME = "journal.sqlite"
 FORMAT = 1
@@ -99,7 +99,7 @@ def explained(path: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
-            raise JournalFullError(
+            raise DiskFullError(
                 f"{path.parent}: the journal cannot be written ({error}). All answers so far are "
                 "kept. Make room on that disk, then run the same command again: it goes on from there."
             ) from None

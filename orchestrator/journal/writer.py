@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
-from orchestrator.errors import JournalFullError, NotSetUpError
+from orchestrator.errors import DiskFullError, NotSetUpError
 from orchestrator.journal.reader import JournalReader, StoredModel
 from orchestrator.journal.schema import BUSY_MILLISECONDS, FILE_NAME, FORMAT, SCHEMA, explained
 from orchestrator.vocabulary import Answer, Attempt, Inspection
@@ -75,7 +75,7 @@ class Journal(JournalReader):
 
         Raises:
             RunError: if the file is not a journal that this version reads.
-            JournalFullError: if the disk has no room for it.
+            DiskFullError: if the disk has no room for it.
         """
         self.path = folder / FILE_NAME
         with explained(self.path):
@@ -154,7 +154,7 @@ class Journal(JournalReader):
         """Store an answer; returns when it is on disk. One that is there stays as it is, but for a failure.
 
         Raises:
-            JournalFullError: if the disk is full. The answer is then not kept.
+            DiskFullError: if the disk is full. The answer is then not kept.
         """
         reply = answer.reply
         scores = [[score.letter, score.log_probability] for score in reply.option_scores]
@@ -206,7 +206,7 @@ class Journal(JournalReader):
                 for (sql, values), _ in batch:
                     self._writer.execute(sql, values)
         except Exception as error:  # whatever it is, somebody waits to hear of it
-            if len(batch) > 1 and not isinstance(error, JournalFullError):
+            if len(batch) > 1 and not isinstance(error, DiskFullError):
                 for one in batch:
                     self._commit([one])
                 return

@@ -57,17 +57,23 @@ def test_the_first_interruption_drains_and_says_how_to_go_on(
 def test_the_second_interruption_ends_at_once_and_keeps_what_was_kept(
     serve, orchestrator, small_sample, tmp_path
 ):
-    service = serve("--seconds", "5")
+    asked = tmp_path / "asked"
+    service = serve("--seconds", "30", "--asked", str(asked))
     out = tmp_path / "run"
     process = orchestrator("run", "--data", small_sample, "--endpoint", f"m={service.target}", "--out", out)
-    deadline = time.monotonic() + 30
-    while not counts(out)[Outcome.MISSING] and time.monotonic() < deadline:
+    deadline = time.monotonic() + 60
+    while not asked.exists():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline, "nothing was asked"
         time.sleep(0.05)
-    time.sleep(1.0)
     process.send_signal(signal.SIGINT)
-    time.sleep(0.5)
+    said = ""
+    while "Stopping: waiting" not in said:
+        line = process.stdout.readline()
+        assert line, said
+        said += line
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=4)  # long before the answers under way
+    output, _ = process.communicate(timeout=15)  # long before the answers under way
     assert process.returncode == 130, output
     assert "the same command goes on" in output
     assert "Traceback" not in output

@@ -7,6 +7,7 @@ import pytest
 
 from orchestrator import Protocol, RunOptions, build_plan, open_run, prepare, read_dataset, run
 from orchestrator.errors import UserError
+from orchestrator.session import dry_run
 
 
 def test_the_whole_way_from_python(drawn, chance, tmp_path):
@@ -31,6 +32,7 @@ def test_a_plan_can_be_made_by_hand(drawn):
 async def test_a_notebooks_running_loop_does_not_matter(drawn, chance, tmp_path):
     assert asyncio.get_running_loop()
     options = RunOptions(data=str(drawn), endpoint=(f"chance={chance}",), limit=2, out=tmp_path / "run")
+    assert dry_run(options)["chance"].inspections == 2
     with run(options) as done:
         assert not done.unanswered()
 

@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator.dispatch import Effort, wire
 from orchestrator.dispatch.fanout import fan_out
-from orchestrator.errors import JournalFullError
+from orchestrator.errors import DiskFullError
 from orchestrator.vocabulary import UNFINISHED
 
 
@@ -158,11 +158,11 @@ async def test_a_full_disk_stops_everybody_and_is_raised_as_it_is(house, steps):
     other.otherwise = steps.hang()
 
     def fail(reply):
-        raise JournalFullError("the disk is full")
+        raise DiskFullError("the disk is full")
 
     house.memory.on_keep = fail
     async with asyncio.timeout(9):
-        with pytest.raises(JournalFullError, match="the disk is full"):
+        with pytest.raises(DiskFullError, match="the disk is full"):
             await house.run(house.inspections(5), house.model(one), house.model(other))
     assert house.memory.replies == {}
 

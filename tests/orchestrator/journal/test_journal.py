@@ -13,7 +13,7 @@ import textwrap
 
 import pytest
 
-from orchestrator.errors import JournalFullError, RunError
+from orchestrator.errors import DiskFullError, RunError
 from orchestrator.journal import writer
 from orchestrator.journal.reader import JournalReader, StoredModel
 from orchestrator.journal.schema import FILE_NAME
@@ -296,7 +296,7 @@ async def test_a_full_disk_is_said_and_nothing_kept_is_lost(small_disk, plan):
                 await journal.keep("m", answer(question, prompt="x" * 30_000))
                 kept.append(question)
 
-        with pytest.raises(JournalFullError, match="Make room"):
+        with pytest.raises(DiskFullError, match="Make room"):
             await keep_all()
         assert 0 < len(kept) < len(asked)
         assert {row["question_id"] for row in journal.answers("m")} == set(kept)
