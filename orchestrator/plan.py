@@ -124,10 +124,16 @@ def _images(plan: Plan, sample: Sample, repeat: int) -> tuple[ImageReference, ..
     templates = (ImageReference(ImageRole.NORMAL_TEMPLATE, path) for path in _templates(sample, protocol))
     # Whatever the query's own label: were examples shown to abnormal queries only, they would tell it.
     pool = [key for key in plan.defective.get((sample.dataset, sample.product), ()) if key != sample.key]
-    count = min(protocol.defect_examples, len(pool))
+    count = _example_count(plan, sample)
     drawn = generator(protocol.seed, "defect examples", sample.key, repeat).sample(pool, count)
     examples = (ImageReference(ImageRole.DEFECT_EXAMPLE, path) for path in drawn)
     return (*templates, *examples, ImageReference(ImageRole.QUERY, sample.key))
+
+
+def _example_count(plan: Plan, sample: Sample) -> int:
+    # As many as an abnormal query of the product has besides itself: one more for normal ones would tell.
+    others = len(plan.defective.get((sample.dataset, sample.product), ())) - 1
+    return max(0, min(plan.protocol.defect_examples, others))
 
 
 def _asked(question: Question, key: str, repeat: int, protocol: Protocol) -> Iterator[AskedQuestion]:
@@ -182,9 +188,14 @@ def effective_shots(plan: Plan, max_images: int | None = None) -> int:
     """
     if plan.protocol.text_only:
         return 0
-    listed = max(len(_templates(sample, plan.protocol)) for sample in plan.samples)
-    room = listed if max_images is None else max_images - 1 - plan.protocol.defect_examples
-    return max(0, min(listed, room))
+    return max(_shots(plan, sample, max_images) for sample in plan.samples)
+
+
+def _shots(plan: Plan, sample: Sample, max_images: int | None) -> int:
+    listed = len(_templates(sample, plan.protocol))
+    if max_images is None:
+        return listed
+    return max(0, min(listed, max_images - 1 - _example_count(plan, sample)))
 
 
 def identity(plan: Plan) -> dict[str, object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -77,7 +77,7 @@ class Run:
         """Yield every question of the plan with what `model` made of it."""
         return self.journal.records(model)
 
-    def rows(self) -> Iterator[dict[str, Any]]:
+    def rows(self) -> Generator[dict[str, Any], None, None]:
         """Yield every answer of every model with all that is known of it, as flat values."""
         for model in self.models:
             yield from self.journal.answers(model.name)

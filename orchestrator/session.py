@@ -7,7 +7,6 @@ folder) is found before the first service is started or asked.
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import contextlib
 import dataclasses
 import datetime
@@ -16,9 +15,8 @@ import importlib.metadata
 import platform
 import signal
 import time
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
 
 from orchestrator.atomic import replacing
 from orchestrator.dataset.locate import locate
@@ -30,6 +28,7 @@ from orchestrator.errors import DiskFullError, EndpointError, Interrupted, UserE
 from orchestrator.instruction import read_instruction
 from orchestrator.journal.reader import StoredModel
 from orchestrator.journal.writer import Journal
+from orchestrator.loop import run_loop
 from orchestrator.options import Protocol, RunOptions
 from orchestrator.plan import (
     Plan,
@@ -50,7 +49,6 @@ from orchestrator.settings_file import SETTINGS_FILE, settings_text
 from orchestrator.vocabulary import Endpoint, Inspection, ModelCard, Outcome
 
 _RUNS = Path("runs")
-_Result = TypeVar("_Result")
 
 
 def prepare(options: RunOptions, screen: Screen | None = None) -> Plan:
@@ -108,19 +106,9 @@ def run(
     check_participants(options)
     session = _Session(options, plan or prepare(options, screen), tuple(command), screen)
     try:
-        return _run_loop(session.work())
+        return run_loop(session.work(), session.interrupt)
     except KeyboardInterrupt:  # before the asking, or the second one
         raise Interrupted(session.how_to_go_on()) from None
-
-
-def _run_loop(work: Coroutine[Any, Any, _Result]) -> _Result:
-    """Run `work` in a loop of its own, even where one runs already, as in a notebook."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
-    with concurrent.futures.ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, work).result()
 
 
 def dry_run(options: RunOptions, plan: Plan | None = None, screen: Screen | None = None) -> dict[str, Amount]:
@@ -138,7 +126,7 @@ def dry_run(options: RunOptions, plan: Plan | None = None, screen: Screen | None
     given = given_endpoints(options)
     names = model_names(options, given) if given or options.local else []
     asked = [endpoint for endpoint in given if endpoint.name in names]
-    connected = _run_loop(connect(asked, options.wait, screen.note)) if asked else []
+    connected = run_loop(connect(asked, options.wait, screen.note)) if asked else []
     cards = {model.name: model.card for model in connected}
     room = {name: cards[name].max_images if name in cards else None for name in names}
     return {name: amount(plan, images) for name, images in (room or {"any model": None}).items()}
@@ -154,6 +142,13 @@ class _Session:
     screen: Screen
     folder: Path | None = None
     """Once it is chosen."""
+    _interrupted: bool = False
+    _stop_asking: Callable[[], object] = lambda: None
+
+    def interrupt(self) -> None:
+        """Stop in good order, from another thread: what is under way comes to its end."""
+        self._interrupted = True
+        self._stop_asking()
 
     def how_to_go_on(self) -> str:
         """Say what an interrupted person needs to know."""
@@ -266,6 +261,10 @@ class _Session:
         ending = "stopped by an error"
         try:
             stop = asyncio.Event()
+            loop = asyncio.get_running_loop()
+            self._stop_asking = functools.partial(loop.call_soon_threadsafe, stop.set)
+            if self._interrupted:
+                stop.set()
             with self._interruptible(stop), self.screen.live(progress):
                 endings = await fan_out(
                     root=Path(self.plan.dataset.root),
@@ -283,6 +282,7 @@ class _Session:
             ending = "disk full"
             raise
         finally:
+            self._stop_asking = lambda: None
             with contextlib.suppress(DiskFullError):
                 journal.end_session(time.monotonic() - began, ending)
         if stop.is_set():

@@ -188,13 +188,14 @@ class JournalReader:
         return count
 
     def failures(self, model: str, limit: int) -> list[tuple[str, str]]:
-        """Return the first failed questions of a model, with the reason."""
+        """Return the first failed questions of a model, one for each image, with the reason."""
         rows = self._query(
             "SELECT question_id, failure FROM answers JOIN questions ON questions.id = answers.question "
-            "WHERE model = ? AND outcome = 'failed' ORDER BY questions.id LIMIT ?",
+            "WHERE model = ? AND outcome = 'failed' GROUP BY inspection_id "
+            "ORDER BY min(questions.id) LIMIT ?",
             (self._id(model), limit),
         )
-        return [(question, failure) for question, failure in rows]
+        return [(row[0], row[1]) for row in rows]
 
     def execution(self, model: str) -> dict[str, Any]:
         """Return what a model's answers cost: attempts by status, tokens, seconds and bytes."""

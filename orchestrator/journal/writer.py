@@ -187,8 +187,11 @@ class Journal(JournalReader):
         await self._durable((_ATTEMPT, (self._session, *dataclasses.astuple(attempt))))
 
     async def _durable(self, statement: _Statement) -> None:
-        # Shielded: what was received is kept, even when whoever received it is cancelled.
-        await asyncio.shield(asyncio.wrap_future(self._submit(statement)))
+        # Shielded: what was received is kept, even when whoever received it is cancelled. Its error is then
+        # nobody's, and asyncio would print it: another one has stopped the run by then.
+        written = asyncio.wrap_future(self._submit(statement))
+        written.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await asyncio.shield(written)
 
     def _submit(self, statement: _Statement) -> Future[None]:
         future: Future[None] = Future()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import itertools
 import json
@@ -23,11 +24,11 @@ def export(run: Run, form: ExportFormat, path: Path) -> int:
     Raises:
         UserError: if parquet is asked for and pyarrow is not installed.
     """
-    rows = run.rows()
-    if form is ExportFormat.PARQUET:
-        return _parquet(rows, path)
-    with replacing(path) as file:
-        return (_json if form is ExportFormat.JSON else _csv)(rows, file)
+    with contextlib.closing(run.rows()) as rows:  # before the journal is, also when the disk is full
+        if form is ExportFormat.PARQUET:
+            return _parquet(rows, path)
+        with replacing(path) as file:
+            return (_json if form is ExportFormat.JSON else _csv)(rows, file)
 
 
 def _json(rows: Iterator[dict[str, Any]], file: IO[str]) -> int:

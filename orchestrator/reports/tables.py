@@ -42,7 +42,7 @@ def show_run(run: Run) -> None:
         if failed > _NAMED_FAILURES:
             console.print(f"  ... and {failed - _NAMED_FAILURES:,} more: `orchestrator export` names all.")
         if missing:
-            console.print(f"  {missing:,} were never asked: the same command asks them.")
+            console.print(f"  {missing:,} have not been answered yet: the same command asks them.")
         if failed:
             console.print("  --retry-failed asks the failed ones again.")
     console.print(f"\nResults: {escape(str(run.folder))}", soft_wrap=True)
@@ -187,7 +187,7 @@ def _notes(scores: Mapping[str, Scores]) -> Iterator[Text]:
     yield Text("\n" + text, style="dim")
     if some.circular:
         yield Text(
-            f"A question is right when it is right in all of its {some.circular.rotations} rotations.",
+            f"A question is right when it is right in every rotation (up to {some.circular.rotations}).",
             style="dim",
         )
     for name, of_model in scores.items():

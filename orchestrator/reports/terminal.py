@@ -9,7 +9,7 @@ import contextlib
 import threading
 from collections.abc import Iterator, Mapping
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
 from rich.progress_bar import ProgressBar
@@ -73,16 +73,26 @@ _BAR_FROM, _ALL_FROM = 110, 76
 """Columns of the terminal from which there is room for a bar, and for every figure."""
 
 
-def _lines(progress: Mapping[str, Progress], width: int) -> Table:
+def _lines(progress: Mapping[str, Progress], width: int) -> Group:
+    # What is the matter with a model gets a line of its own, cut where the terminal ends: wrapped in a column
+    # it would push the other models off the screen.
+    states = [
+        Text(f"{name}: {p.state}", style="yellow", no_wrap=True, overflow="ellipsis")
+        for name, p in progress.items()
+        if p.state
+    ]
+    return Group(_table(progress, width), *states)
+
+
+def _table(progress: Mapping[str, Progress], width: int) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    table.add_column("model", overflow="fold", min_width=8)
+    table.add_column("model", overflow="ellipsis", no_wrap=True, min_width=8)
     if width >= _BAR_FROM:
         table.add_column("", width=20)
     headers = ["done", "right so far", "failed", "unreadable", "per s", "left"]
     shown = headers if width >= _ALL_FROM else [h for h in headers if h not in ("unreadable", "per s")]
     for header in shown:
         table.add_column(header, justify="right", no_wrap=True)
-    table.add_column("")
     for name, p in progress.items():
         figures: dict[str, str | Text] = {
             "done": f"{p.done:,}/{p.total:,}",
@@ -93,8 +103,7 @@ def _lines(progress: Mapping[str, Progress], width: int) -> Table:
             "left": _clock(time_left(p)),
         }
         bar = [ProgressBar(total=p.total, completed=p.done)] if width >= _BAR_FROM else []
-        state = Text(p.state, style="yellow")
-        table.add_row(Text(name, style="bold"), *bar, *(figures[header] for header in shown), state)
+        table.add_row(Text(name, style="bold"), *bar, *(figures[header] for header in shown))
     return table
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 from orchestrator.formats import ScoringProtocol
 from orchestrator.scoring import mmad_protocol
 from orchestrator.scoring.baselines import chance
-from orchestrator.scoring.cells import COLUMNS, SUBTASKS, Column, dataset_rank
+from orchestrator.scoring.cells import COLUMNS, SUBTASKS, UNTYPED, Column, dataset_rank
 from orchestrator.scoring.intervals import RESAMPLES, Figures, bootstrap, point_figures
 from orchestrator.scoring.option_scores import OptionScoreFigures, OptionScores
 from orchestrator.scoring.paired import Pairs
@@ -115,8 +115,10 @@ def score(
         option_scores.add(record)
         untyped += record.type is None
     table = right.table()
+    # Without question types MMAD's table does not exist: its cells are then left out, not 0.
+    zero = mmad and bool(table.asked[:, :UNTYPED].any())
     figures = (
-        bootstrap(table, seed=seed, resamples=resamples, empty_counts_zero=mmad) if table.images else None
+        bootstrap(table, seed=seed, resamples=resamples, empty_counts_zero=zero) if table.images else None
     )
     names = figures.parts.dataset_names if figures else ()
     return Scores(

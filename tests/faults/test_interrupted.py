@@ -114,3 +114,20 @@ def test_a_full_disk_stops_the_asking_is_said_and_the_same_command_goes_on(
     assert process.returncode == 0, output
     after = json.loads((folder / "run" / "summary.json").read_text())["scores"]["models"]["m"]["counts"]
     assert after["answered"] == sum(after.values()) > before[Outcome.ANSWERED]
+
+
+def test_an_export_to_a_full_disk_is_one_clear_line(serve, orchestrator, small_sample, disk, tmp_path):
+    folder, _ = disk
+    service = serve("--seconds", "0")
+    process = orchestrator(
+        "run", "--data", small_sample, "--endpoint", f"m={service.target}", "--out", tmp_path / "run"
+    )
+    assert process.wait(60) == 0
+    (folder / "ballast").write_bytes(bytes(600_000))
+    for form in ("csv", "json", "parquet"):
+        process = orchestrator("export", tmp_path / "run", "--format", form, "--out", folder / f"a.{form}")
+        output, _ = process.communicate(timeout=60)
+        if form != "parquet":  # which may be small enough
+            assert process.returncode == 1, output
+            assert "Make room" in output
+        assert "Traceback" not in output

@@ -106,6 +106,17 @@ def test_defect_examples_tell_nothing_of_the_label(dataset):
         assert all(path.startswith(folder) and "good" not in path for path in shown)
 
 
+def test_as_many_examples_as_there_are_for_any_label(dataset):
+    """More are asked for than a product has: the number must still not tell the label."""
+    plan = build_plan(dataset, Protocol(defect_examples=10, shots=4))
+    for room in (None, 8):
+        sent = [i if room is None else fit(i, room) for i in inspections(plan)]
+        numbers = {tuple(sum(i.role is r for i in s.images) for r in ImageRole) for s in sent}
+        assert len(numbers) == 1
+        templates = {sum(i.role is ImageRole.NORMAL_TEMPLATE for i in s.images) for s in sent}
+        assert templates == {effective_shots(plan, room)}
+
+
 def test_defect_examples_come_from_the_whole_product_even_under_a_limit(dataset):
     plan = build_plan(dataset, Protocol(defect_examples=4, limit=1))
     assert sum(i.role is ImageRole.DEFECT_EXAMPLE for i in next(inspections(plan)).images) >= 4

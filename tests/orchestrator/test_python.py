@@ -1,13 +1,17 @@
 """What the verbs do, from Python."""
 
 import asyncio
+import signal
 import sys
+import threading
+import time
 
 import pytest
 
 from orchestrator import Protocol, RunOptions, build_plan, open_run, prepare, read_dataset, run
-from orchestrator.errors import UserError
+from orchestrator.errors import Interrupted, UserError
 from orchestrator.session import dry_run
+from orchestrator.vocabulary import Outcome
 
 
 def test_the_whole_way_from_python(drawn, chance, tmp_path):
@@ -47,3 +51,25 @@ def test_frames_without_pandas_say_what_to_install(drawn, chance, tmp_path, monk
 def test_settings_that_python_gives_wrongly_are_refused(tmp_path):
     with pytest.raises(ValueError, match="exclude each other"):
         RunOptions(history=True, options="circular")
+
+
+async def test_an_interrupted_notebook_stops_in_good_order(drawn, serve_forever, tmp_path, request):
+    """The cell's thread gets the interruption while another one runs the asking."""
+    asked = tmp_path / "asked"
+    deliberate = request.path.parents[1] / "faults" / "deliberate"
+    target = serve_forever(deliberate, "--seconds", "0.2", "--asked", str(asked))
+    options = RunOptions(data=str(drawn), endpoint=(f"m={target}",), out=tmp_path / "run", concurrency=1)
+
+    def interrupt():
+        while not asked.exists():
+            time.sleep(0.02)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(Interrupted, match="the same command goes on"):
+        run(options)
+    with open_run(tmp_path / "run") as done:
+        counts = done.journal.counts("m")
+        assert counts[Outcome.ANSWERED] > 0
+        assert counts[Outcome.MISSING] > 0
+        assert set(done.journal.execution("m")["attempts"]) == {"OK"}

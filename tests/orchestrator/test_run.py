@@ -142,7 +142,7 @@ def test_every_way_of_asking_works_from_end_to_end(summary, ask, tmp_path, argum
 
 def test_circular_counts_a_question_only_when_every_rotation_is_right(summary, ask, tmp_path):
     result = ask("--options", "circular", "--limit", 6)
-    assert "right in all of its 4 rotations" in result.out
+    assert "right in every rotation (up to 4)" in result.out
     scores = summary(tmp_path / "run")["scores"]["models"]["chance"]
     assert scores["circular"]["rotations"] == 4
     assert scores["counted"] < sum(scores["counts"].values())
@@ -166,7 +166,7 @@ def test_option_scores_give_ranking_and_calibration(summary, ask, tmp_path):
     assert figures["calibration_error"]
 
 
-def test_the_hubs_csv_can_be_asked_and_its_limits_are_said(ask, own_data, tmp_path):
+def test_the_hubs_csv_can_be_asked_and_its_limits_are_said(cli, ask, own_data, tmp_path):
     entries = json.loads((own_data / "mmad.json").read_text())
     with (own_data / "metadata.csv").open("w", newline="") as file:
         writer = csv.writer(file)
@@ -185,6 +185,9 @@ def test_the_hubs_csv_can_be_asked_and_its_limits_are_said(ask, own_data, tmp_pa
     assert "All questions" in result.out
     table = list(csv.reader((tmp_path / "run" / "answers_1_shot_chance_accuracy.csv").open()))
     assert {cell for row in table[1:] for cell in row[1:]} == {""}  # nothing of it exists: not 0
+    result = cli("score", tmp_path / "run", "--protocol", "mmad")
+    assert "does not say its questions' types" in result.out
+    assert "Average" not in result.out
 
 
 def test_a_dry_run_says_what_would_be_asked_and_leaves_nothing(ask, tmp_path):

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
+import gc
 import os
 import shutil
 import signal
@@ -300,6 +301,25 @@ async def test_a_full_disk_is_said_and_nothing_kept_is_lost(small_disk, plan):
             await keep_all()
         assert 0 < len(kept) < len(asked)
         assert {row["question_id"] for row in journal.answers("m")} == set(kept)
+
+
+async def test_who_has_left_when_the_disk_is_full_gets_no_traceback(journal, plan, monkeypatch, caplog):
+    question = next(inspections(plan)).questions[0].question_id
+
+    def full(batch):
+        for _, future in batch:
+            future.set_exception(DiskFullError("full"))
+
+    monkeypatch.setattr(journal, "_commit", full)
+    task = asyncio.create_task(journal.keep("m", answer(question)))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await asyncio.sleep(0.05)
+    del task
+    gc.collect()
+    await asyncio.sleep(0)
+    assert caplog.records == []
 
 
 async def test_a_run_can_be_read_while_it_is_written(journal, plan, tmp_path):

@@ -54,6 +54,15 @@ def test_a_terminal_gets_a_live_line_per_model(progress, width):
         assert part in text
 
 
+def test_what_is_the_matter_with_a_model_takes_one_line_and_hides_no_other(progress):
+    progress.state = "out of reach, " + "a long explanation " * 20
+    shown, out = screen(True, 80)
+    with shown.live({"dead": progress, "dead too": progress, "well": progress}):
+        pass
+    assert len(out.getvalue().splitlines()) <= 8
+    assert "well" in out.getvalue()
+
+
 def test_anything_else_gets_plain_lines_and_always_a_last_one(progress, monkeypatch):
     monkeypatch.setattr(terminal, "_PLAIN_SECONDS", 0.02)
     shown, out = screen(False)
