@@ -11,8 +11,9 @@ from pathlib import Path
 from orchestrator.atomic import replacing
 from orchestrator.errors import DataError, NotSetUpError
 from orchestrator.formats import ScoringProtocol
-from orchestrator.results import open_run
+from orchestrator.results import MOST_FREQUENT_LETTER, open_run
 from orchestrator.scoring import answers_file
+from orchestrator.scoring.baselines import always, frequent_letters
 from orchestrator.scoring.cells import Column
 from orchestrator.scoring.mmad_protocol import table_csv
 from orchestrator.scoring.paired import Pairs, compare_all
@@ -29,6 +30,14 @@ class Rescored:
     records: Mapping[str, Callable[[], Iterator[Record]]]
     shots: Mapping[str, int]
     """Empty for an answers file, which does not say."""
+
+    @property
+    def references(self) -> Mapping[str, Scores]:
+        """What needs no model, by the same protocol. Models of a run have their questions in common."""
+        read = next(iter(self.records.values()))
+        protocol = next(iter(self.scores.values())).protocol
+        letters = frequent_letters(read())
+        return {MOST_FREQUENT_LETTER: score(always(read(), letters), protocol)}
 
     @property
     def pairs(self) -> Pairs:

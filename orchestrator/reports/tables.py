@@ -58,7 +58,7 @@ def show_scores(result: Rescored) -> None:
     """Print what `orchestrator score` found."""
     console = Console(highlight=False)
     best = bold(result.pairs, result.shots)
-    console.print(accuracy_tables(result.scores, {}, best, console.width, result.shots))
+    console.print(accuracy_tables(result.scores, result.references, best, console.width, result.shots))
 
 
 def bold(pairs: Pairs, shots: Mapping[str, int]) -> Bold:
@@ -167,7 +167,7 @@ def _add_outcomes(table: Table, columns: Sequence[_Column]) -> None:
         "Questions", *("" if c.is_reference else f"{n:,}" for c, n in zip(columns, totals, strict=True))
     )
     if any(c.scores.protocol == "mmad" for c in columns):
-        table.add_row("  counted", *(f"{c.scores.counted:,}" for c in columns))
+        table.add_row("  counted", *("" if c.is_reference else f"{c.scores.counted:,}" for c in columns))
     for outcome in (Outcome.FAILED, Outcome.UNREADABLE, Outcome.REFUSED, Outcome.MISSING):
         counts = [0 if c.is_reference else c.scores.counts[outcome] for c in columns]
         if any(counts):

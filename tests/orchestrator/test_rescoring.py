@@ -53,6 +53,16 @@ def test_mmads_way_says_how_many_entries_counted(cli, answers_file):
     assert ["counted", "4"] in lines
 
 
+@pytest.mark.parametrize("protocol", ["strict", "mmad"])
+def test_the_most_frequent_letter_stands_beside_every_score(cli, answers_file, protocol):
+    """Of the right letters of detection, two are A and two are B; of the other question it is A."""
+    result = cli("score", answers_file, "--protocol", protocol)
+    assert "most frequent" in result.out
+    line = next(line for line in result.out.splitlines() if line.startswith("Anomaly Detection"))
+    assert line.count("[") == 2
+    assert "50.0" in line.split("]")[1]  # always the same letter: right on one class alone
+
+
 def test_a_byte_order_mark_does_not_matter(cli, answers_file):
     plain = cli("score", answers_file, "--json").out
     answers_file.write_bytes(b"\xef\xbb\xbf" + answers_file.read_bytes())
