@@ -107,7 +107,7 @@ def run(
     session = _Session(options, plan or prepare(options, screen), tuple(command), screen)
     try:
         return run_loop(session.work(), session.interrupt)
-    except KeyboardInterrupt:  # before the asking, or the second one
+    except (KeyboardInterrupt, asyncio.CancelledError):  # before the asking, or the second one
         raise Interrupted(session.how_to_go_on()) from None
 
 
@@ -324,14 +324,20 @@ class _Session:
 
     @contextlib.contextmanager
     def _interruptible(self, stop: asyncio.Event) -> Iterator[None]:
-        """Turn the first Ctrl-C (or SIGTERM) into `stop`; the second one ends the process as usual."""
+        """Turn the first Ctrl-C (or SIGTERM) into `stop`; the second one cancels what is under way."""
         loop = asyncio.get_running_loop()
         signals = (signal.SIGINT, signal.SIGTERM)
+        task = asyncio.current_task()
+
+        def second() -> None:
+            # Not a KeyboardInterrupt, which would strike whatever task runs just then, with a traceback.
+            if task is not None:
+                task.cancel()
 
         def first() -> None:
             stop.set()
             for number in signals:
-                loop.remove_signal_handler(number)
+                loop.add_signal_handler(number, second)
             self.screen.note("Stopping: waiting for the answers that are under way. Ctrl-C again: at once.")
 
         try:
