@@ -3,13 +3,18 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 # Compiling every module of every library takes longer than the demo needs of it; Python compiles what it uses.
-INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile
+PIP_INSTALL := bin/pip install --quiet --disable-pip-version-check --no-compile
+INSTALL := $(VENV)/$(PIP_INSTALL)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install dev test lint format stubs clean
+.PHONY: help demo install dev test test-services lint format stubs clean
+
+# A service that pins its environment has one of its own, made from its requirements.txt and nothing else; so have
+# the tests, of what they need at hand and no service brings. A new folder needs no edit here.
+ENVIRONMENTS := $(patsubst %/requirements.txt,%/.venv,$(shell grep -ls == services/*/requirements.txt tests/services/*/*/requirements.txt))
 
 help:  ## say what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 demo: $(VENV)/.installed  ## ask two local services about the sample data set, score and report
 	@$(BIN)/orchestrator run --data sample --local chance --local template_diff --shots 4 --option-scores
@@ -18,9 +23,12 @@ install: $(VENV)/.installed  ## make .venv with the orchestrator and the kit
 
 dev: $(VENV)/.dev $(VENV)-oldest/.installed  ## install all that tests and checks need
 
-test: dev  ## run everything that this machine can test
-	$(VENV)-oldest/bin/python -m pytest -q tests/services/kit tests/services/chance   # the kit's lowest versions
-	$(BIN)/pytest -n 2
+test: dev  ## run everything that needs no model's environment
+	$(VENV)-oldest/bin/python -m pytest -q -m "not environments" tests/services/kit tests/services/chance   # the kit's lowest versions
+	$(BIN)/pytest -n 2 -m "not environments"
+
+test-services: dev $(ENVIRONMENTS:=/.installed)  ## make the models' environments, and test the services in them
+	$(BIN)/pytest -n 2 --dist loadgroup -m environments
 
 lint: dev  ## check form, types and the contract
 	$(BIN)/ruff format --check .
@@ -38,7 +46,7 @@ stubs: $(VENV)-oldest/.installed  ## generate the contract's Python code anew, i
 	    mmad/answer/v1/answer.proto
 
 clean:  ## remove the environments
-	rm -rf $(VENV) $(VENV)-oldest
+	rm -rf $(VENV) $(VENV)-oldest $(ENVIRONMENTS)
 
 # The kit goes in the same pip command as what needs it: its name is never looked up on the package index.
 $(VENV)/.installed: constraints.txt pyproject.toml services/kit/pyproject.toml
@@ -55,5 +63,15 @@ $(VENV)/.dev: $(VENV)/.installed
 # generator writes does not run on an older protobuf.
 $(VENV)-oldest/.installed: requirements-oldest.txt services/kit/pyproject.toml
 	@test -x $(VENV)-oldest/bin/python || $(PYTHON) -m venv $(VENV)-oldest
-	$(VENV)-oldest/bin/pip install --quiet --disable-pip-version-check -r requirements-oldest.txt -e ./services/kit
+	$(VENV)-oldest/$(PIP_INSTALL) -r requirements-oldest.txt -e ./services/kit
+	@touch $@
+
+# torch comes first and alone: where pip finds a CPU build of that version, it takes that one, and what follows
+# takes what is there. The kit's code is linked, not copied, so that what is tested is what lies here.
+%/.venv/.installed: %/requirements.txt services/kit/pyproject.toml tests/services/declare_torchvision_operators.py
+	@echo "Installing into $(@D) ..."
+	@rm -rf $(@D) && $(PYTHON) -m venv $(@D)
+	@grep '^torch==' $< | xargs -r $(@D)/$(PIP_INSTALL)
+	@$(@D)/$(PIP_INSTALL) -r $< -e ./services/kit
+	@$(@D)/bin/python tests/services/declare_torchvision_operators.py
 	@touch $@
