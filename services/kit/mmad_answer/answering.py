@@ -26,12 +26,13 @@ from mmad_answer.model import (
     Question,
     Reply,
     Turn,
+    UnusableError,
 )
 from mmad_answer.wording import in_one_line, message
 
 _log = logging.getLogger(__name__)
 
-WholeCallFault: TypeAlias = PassingFaultError | BudgetSpentError
+WholeCallFault: TypeAlias = PassingFaultError | BudgetSpentError | UnusableError
 """What a model raises to end whole calls rather than to fail questions."""
 
 
@@ -108,7 +109,7 @@ def _ask(
     rests = {each.rest(): each for each in asked}
     try:
         _deliver_fitting(model, rests, deliver)
-    except (PassingFaultError, BudgetSpentError) as fault:
+    except (PassingFaultError, BudgetSpentError, UnusableError) as fault:
         _log.warning("the model refused a batch of %d: %s", len(asked), message(fault))
         return fault
     except BaseException as error:  # a library's sys.exit() in here must not lose the batch

@@ -242,6 +242,13 @@ class BudgetSpentError(Exception):
     """The money or the quota for this model is used up: callers stop asking it."""
 
 
+class UnusableError(Exception):
+    """The service is set up wrongly: its provider does not accept the key, or has no such model.
+
+    Callers stop asking it. What `load` can find out is a `LoadError` instead.
+    """
+
+
 @dataclasses.dataclass(frozen=True)
 class NoOptions:
     """The options of a model that has none."""
@@ -300,9 +307,9 @@ class Model(abc.ABC, Generic[OptionsT]):
         Failure of its unanswered questions.
 
         Raises:
-            PassingFaultError, BudgetSpentError: the model cannot answer at all for now. The calls of the
-                batch's inspections that still have unanswered questions end with that status, replies already
-                given stay, and callers do as the error says.
+            PassingFaultError, BudgetSpentError, UnusableError: the model cannot answer at all for now. The
+                calls of the batch's inspections that still have unanswered questions end with that status,
+                replies already given stay, and callers do as the error says.
         """
 
     def close(self) -> None:

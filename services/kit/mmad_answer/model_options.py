@@ -117,6 +117,14 @@ def _is_enum(kind: Any) -> bool:
 
 
 def _attribute_docstrings(cls: type[Any]) -> dict[str, str]:
+    """The string under each field, those that the class inherits included."""
+    docs: dict[str, str] = {}
+    for each in reversed(cls.__mro__):
+        docs |= _own_attribute_docstrings(each)
+    return docs
+
+
+def _own_attribute_docstrings(cls: type[Any]) -> dict[str, str]:
     try:
         body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
     except (OSError, TypeError, SyntaxError):

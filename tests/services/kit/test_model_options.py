@@ -111,3 +111,14 @@ def test_a_type_without_a_form_on_the_command_line_is_refused():
     strange = dataclasses.make_dataclass("Strange", [("sizes", "dict[str, int]", None)], frozen=True)
     with pytest.raises(ServiceError, match=r"Strange|sizes.*has no form on the command line"):
         click_options(model_with(strange), taken=())
+
+
+def test_inherited_fields_are_options_too_with_their_help():
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class More(Options):
+        model: str
+        """Whose answers."""
+
+    helps = {option.name: option.help for option in click_options(model_with(More), taken=())}
+    assert helps["checkpoint"] == "Where the weights are, a hub id or a folder."
+    assert helps["model"] == "Whose answers."

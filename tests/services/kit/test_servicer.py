@@ -5,7 +5,15 @@ from google.rpc import error_details_pb2
 
 from mmad.answer.v1 import answer_pb2 as pb
 from mmad_answer import servicer
-from mmad_answer.model import Answer, BudgetSpentError, Capabilities, Card, PassingFaultError, Reply
+from mmad_answer.model import (
+    Answer,
+    BudgetSpentError,
+    Capabilities,
+    Card,
+    PassingFaultError,
+    Reply,
+    UnusableError,
+)
 
 
 async def test_a_bad_request_names_its_field(serve, scripted, ask, encoded):
@@ -107,6 +115,13 @@ async def test_a_spent_budget_is_a_failed_precondition_that_says_so(serve, scrip
     assert (code, message) == (grpc.StatusCode.FAILED_PRECONDITION, "no credit left")
     info = details[error_details_pb2.ErrorInfo]
     assert (info.reason, info.domain) == ("BUDGET_SPENT", "mmad.answer.v1")
+
+
+async def test_a_service_set_up_wrongly_is_a_failed_precondition_and_no_spent_budget(serve, scripted, ask):
+    fault = UnusableError("the provider does not accept the key")
+    code, message, details = await refused_by_model(serve, scripted, ask, fault)
+    assert (code, message) == (grpc.StatusCode.FAILED_PRECONDITION, "the provider does not accept the key")
+    assert error_details_pb2.ErrorInfo not in details
 
 
 async def test_a_full_queue_refuses_before_the_message_is_read(serve, scripted, ask):

@@ -36,8 +36,9 @@ class AnswerServiceStub:
                            without a caption, history without conversation_history, an analysis without
                            PER_INSPECTION, a setting out of its range. A BadRequest in the details names
                            the field: "images[2].content"
-      FAILED_PRECONDITION  a capability that this model lacks was asked for, or (ErrorInfo reason
-                           BUDGET_SPENT) the caller's budget is spent: stop asking this model
+      FAILED_PRECONDITION  a capability that this model lacks was asked for, the service is set up wrongly
+                           (its provider does not accept its key or has no such model), or (ErrorInfo
+                           reason BUDGET_SPENT) the caller's budget is spent: stop asking this model
       UNAVAILABLE          loading, draining, or a passing fault: ask again, perhaps another replica
       RESOURCE_EXHAUSTED   with RetryInfo: the queue is full or the provider limits the rate, wait that long.
                            Without: too large, never again
@@ -83,8 +84,9 @@ class AnswerServiceAsyncStub:
                            without a caption, history without conversation_history, an analysis without
                            PER_INSPECTION, a setting out of its range. A BadRequest in the details names
                            the field: "images[2].content"
-      FAILED_PRECONDITION  a capability that this model lacks was asked for, or (ErrorInfo reason
-                           BUDGET_SPENT) the caller's budget is spent: stop asking this model
+      FAILED_PRECONDITION  a capability that this model lacks was asked for, the service is set up wrongly
+                           (its provider does not accept its key or has no such model), or (ErrorInfo
+                           reason BUDGET_SPENT) the caller's budget is spent: stop asking this model
       UNAVAILABLE          loading, draining, or a passing fault: ask again, perhaps another replica
       RESOURCE_EXHAUSTED   with RetryInfo: the queue is full or the provider limits the rate, wait that long.
                            Without: too large, never again
@@ -129,8 +131,9 @@ class AnswerServiceServicer(metaclass=abc.ABCMeta):
                            without a caption, history without conversation_history, an analysis without
                            PER_INSPECTION, a setting out of its range. A BadRequest in the details names
                            the field: "images[2].content"
-      FAILED_PRECONDITION  a capability that this model lacks was asked for, or (ErrorInfo reason
-                           BUDGET_SPENT) the caller's budget is spent: stop asking this model
+      FAILED_PRECONDITION  a capability that this model lacks was asked for, the service is set up wrongly
+                           (its provider does not accept its key or has no such model), or (ErrorInfo
+                           reason BUDGET_SPENT) the caller's budget is spent: stop asking this model
       UNAVAILABLE          loading, draining, or a passing fault: ask again, perhaps another replica
       RESOURCE_EXHAUSTED   with RetryInfo: the queue is full or the provider limits the rate, wait that long.
                            Without: too large, never again
