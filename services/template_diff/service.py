@@ -28,6 +28,7 @@ from mmad_answer.model import (
 from mmad_answer.version import __version__
 from template_diff import detector
 from template_diff.calibration import FEWEST_TEMPLATES, Finding
+from template_diff.heat_map import anomaly_map
 from template_diff.picture import WORKING_SIZE, reduced_size
 from template_diff.questions import asks_for_defect, asks_for_place
 from template_diff.regions import shares
@@ -58,6 +59,7 @@ class TemplateDiff(Model[NoOptions]):
                 chain_of_thought=True,
                 deterministic=True,
                 text_only=True,
+                anomaly_map=True,
             ),
             prompt_sha256=hashlib.sha256(b"").hexdigest(),
             settings={
@@ -81,10 +83,17 @@ class TemplateDiff(Model[NoOptions]):
         for inspection in batch:
             look = functools.cache(functools.partial(_inspect, inspection))
             told = False
+            wants_map = inspection.generation.anomaly_map
             for question in inspection.questions:
                 if inspection.stopped.is_set():
                     break
                 answer = _answer(question, inspection.generation, look)
+                if wants_map and (inspected := look()) is not None:
+                    content = anomaly_map(inspected.finding.heat)
+                    answer = dataclasses.replace(
+                        answer, anomaly_map=content, encode_seconds=inspected.seconds
+                    )
+                    wants_map = False
                 if told:  # the comparison's time counts once
                     answer = dataclasses.replace(answer, encode_seconds=0.0)
                 told = told or answer.encode_seconds > 0

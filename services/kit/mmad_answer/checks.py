@@ -35,6 +35,8 @@ def check_request(request: pb.AnswerRequest, card: Card) -> None:
     able = card.capabilities
     if request.generation.option_scores and not able.option_scores:
         raise lacks("option scores")
+    if request.generation.anomaly_map and not able.anomaly_map:
+        raise lacks("an anomaly map")
     if request.prompting.conversation_history and not able.conversation_history:
         raise lacks("conversation history")
     if request.prompting.chain_of_thought and not able.chain_of_thought:

@@ -69,6 +69,7 @@ def _generation(generation: pb.Generation) -> m.Generation:
             generation.max_reasoning_tokens if generation.HasField("max_reasoning_tokens") else None
         ),
         return_prompt=generation.return_prompt,
+        anomaly_map=generation.anomaly_map,
     )
 
 
@@ -118,6 +119,7 @@ def _answered(answer: m.Answer) -> pb.Answered:
         reasoning=utf8(answer.reasoning),
         prompt=utf8(answer.prompt),
         images=[pb.ImageRecord(width=i.width, height=i.height, tokens=i.tokens) for i in answer.images],
+        anomaly_map=answer.anomaly_map,
     )
 
 
@@ -151,6 +153,7 @@ def card(
             chain_of_thought=able.chain_of_thought,
             deterministic=able.deterministic,
             text_only=able.text_only,
+            anomaly_map=able.anomaly_map,
         ),
         environment={**environment, **card.environment},
         prompt_sha256=card.prompt_sha256,

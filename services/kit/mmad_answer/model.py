@@ -106,6 +106,7 @@ class Generation:
     option_scores: bool = False
     max_reasoning_tokens: int | None = None
     return_prompt: bool = False
+    anomaly_map: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -172,6 +173,8 @@ class Answer:
     share it, so that sums count it once."""
     generate_seconds: float = 0.0
     """Spent on this answer alone; of what was generated for several together, an equal part."""
+    anomaly_map: bytes = b""
+    """In an inspection's first answer, where `Generation.anomaly_map` is set: a PNG as the contract says."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -200,6 +203,7 @@ class Capabilities:
     chain_of_thought: bool = False
     deterministic: bool = False
     text_only: bool = False
+    anomaly_map: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -13,7 +13,11 @@ ABLE = Card(
     "test",
     max_images=3,
     capabilities=Capabilities(
-        option_scores=True, conversation_history=True, chain_of_thought=True, text_only=True
+        option_scores=True,
+        conversation_history=True,
+        chain_of_thought=True,
+        text_only=True,
+        anomaly_map=True,
     ),
 )
 UNABLE = Card("unable", "test")
@@ -152,6 +156,7 @@ def test_everything_that_is_wrong_is_named_at_once_and_the_message_says_so(ask):
     ("fields", "capability"),
     [
         ({"generation": pb.Generation(option_scores=True)}, "option scores"),
+        ({"generation": pb.Generation(anomaly_map=True)}, "an anomaly map"),
         ({"prompting": pb.Prompting(conversation_history=True)}, "conversation history"),
         (
             {"prompting": pb.Prompting(chain_of_thought=pb.CHAIN_OF_THOUGHT_PER_QUESTION)},

@@ -27,6 +27,7 @@ def test_a_request_arrives_whole(ask):
             option_scores=True,
             max_reasoning_tokens=77,
             return_prompt=True,
+            anomaly_map=True,
         ),
         history=[turn],
         analysis="a scratch",
@@ -35,7 +36,7 @@ def test_a_request_arrives_whole(ask):
     assert (got.inspection_id, got.domain_knowledge, got.instruction) == ("part-7", "bottles", "Be exact.")
     assert (got.conversation_history, got.analysis) == (True, "a scratch")
     assert got.chain_of_thought is m.ChainOfThought.PER_INSPECTION
-    assert got.generation == m.Generation(9, 0.5, 0.25, 3, True, 77, True)
+    assert got.generation == m.Generation(9, 0.5, 0.25, 3, True, 77, True, True)
     assert [question.question_id for question in got.questions] == ["q1", "q2"]
     assert got.questions[0].options[1] == m.Option("B", "B")
     assert got.history[0].question.question_id == "q0"
@@ -61,6 +62,7 @@ def test_an_answer_leaves_whole():
         images=(m.ImageRecord(448, 336, 256),),
         encode_seconds=0.5,
         generate_seconds=2.0,
+        anomaly_map=b"png",
     )
     inspection = m.Inspection("i", (), ())
     got = convert.response(m.Reply(inspection, "q", answer), queue_seconds=1.0, decode_seconds=0.25)
@@ -77,6 +79,7 @@ def test_an_answer_leaves_whole():
             reasoning="hm",
             prompt="<image>?",
             images=[pb.ImageRecord(width=448, height=336, tokens=256)],
+            anomaly_map=b"png",
         ),
         timing=pb.Timing(queue_seconds=1.0, encode_seconds=0.75, generate_seconds=2.0),
     )
@@ -116,7 +119,7 @@ def test_a_card_is_told_with_what_the_server_adds():
         device="cuda:0",
         max_images=2,
         max_image_pixels=100,
-        capabilities=m.Capabilities(text_only=True),
+        capabilities=m.Capabilities(text_only=True, anomaly_map=True),
         environment={"torch": "2.13.0", "python": "mine"},
         prompt_sha256="ab",
         settings={"dtype": "bfloat16"},
@@ -138,7 +141,7 @@ def test_a_card_is_told_with_what_the_server_adds():
         quantization="4bit",
         device="cuda:0",
         limits=pb.Limits(max_images=2, max_in_flight=9, max_request_bytes=1000, max_image_pixels=100),
-        capabilities=pb.Capabilities(text_only=True),
+        capabilities=pb.Capabilities(text_only=True, anomaly_map=True),
         environment={"torch": "2.13.0", "python": "mine", "grpcio": "1.80.1"},
         prompt_sha256="ab",
         state=pb.STATE_READY,

@@ -291,6 +291,7 @@ class Capabilities(google.protobuf.message.Message):
     CHAIN_OF_THOUGHT_FIELD_NUMBER: builtins.int
     DETERMINISTIC_FIELD_NUMBER: builtins.int
     TEXT_ONLY_FIELD_NUMBER: builtins.int
+    ANOMALY_MAP_FIELD_NUMBER: builtins.int
     option_scores: builtins.bool
     conversation_history: builtins.bool
     chain_of_thought: builtins.bool
@@ -298,6 +299,8 @@ class Capabilities(google.protobuf.message.Message):
     """the same request gives the same text"""
     text_only: builtins.bool
     """answers without any image"""
+    anomaly_map: builtins.bool
+    """says of each place of the query how abnormal it is"""
     def __init__(
         self,
         *,
@@ -306,8 +309,9 @@ class Capabilities(google.protobuf.message.Message):
         chain_of_thought: builtins.bool = ...,
         deterministic: builtins.bool = ...,
         text_only: builtins.bool = ...,
+        anomaly_map: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["chain_of_thought", b"chain_of_thought", "conversation_history", b"conversation_history", "deterministic", b"deterministic", "option_scores", b"option_scores", "text_only", b"text_only"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["anomaly_map", b"anomaly_map", "chain_of_thought", b"chain_of_thought", "conversation_history", b"conversation_history", "deterministic", b"deterministic", "option_scores", b"option_scores", "text_only", b"text_only"]) -> None: ...
 
 global___Capabilities = Capabilities
 
@@ -485,6 +489,7 @@ class Generation(google.protobuf.message.Message):
     OPTION_SCORES_FIELD_NUMBER: builtins.int
     MAX_REASONING_TOKENS_FIELD_NUMBER: builtins.int
     RETURN_PROMPT_FIELD_NUMBER: builtins.int
+    ANOMALY_MAP_FIELD_NUMBER: builtins.int
     max_new_tokens: builtins.int
     temperature: builtins.float
     """0 is greedy"""
@@ -496,6 +501,8 @@ class Generation(google.protobuf.message.Message):
     """for models that think first"""
     return_prompt: builtins.bool
     """also return the prompt as the model got it, images as placeholders"""
+    anomaly_map: builtins.bool
+    """also return the query's anomaly map, with one of the answers"""
     def __init__(
         self,
         *,
@@ -506,9 +513,10 @@ class Generation(google.protobuf.message.Message):
         option_scores: builtins.bool = ...,
         max_reasoning_tokens: builtins.int | None = ...,
         return_prompt: builtins.bool = ...,
+        anomaly_map: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_max_new_tokens", b"_max_new_tokens", "_max_reasoning_tokens", b"_max_reasoning_tokens", "_seed", b"_seed", "_temperature", b"_temperature", "_top_p", b"_top_p", "max_new_tokens", b"max_new_tokens", "max_reasoning_tokens", b"max_reasoning_tokens", "seed", b"seed", "temperature", b"temperature", "top_p", b"top_p"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_max_new_tokens", b"_max_new_tokens", "_max_reasoning_tokens", b"_max_reasoning_tokens", "_seed", b"_seed", "_temperature", b"_temperature", "_top_p", b"_top_p", "max_new_tokens", b"max_new_tokens", "max_reasoning_tokens", b"max_reasoning_tokens", "option_scores", b"option_scores", "return_prompt", b"return_prompt", "seed", b"seed", "temperature", b"temperature", "top_p", b"top_p"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_max_new_tokens", b"_max_new_tokens", "_max_reasoning_tokens", b"_max_reasoning_tokens", "_seed", b"_seed", "_temperature", b"_temperature", "_top_p", b"_top_p", "anomaly_map", b"anomaly_map", "max_new_tokens", b"max_new_tokens", "max_reasoning_tokens", b"max_reasoning_tokens", "option_scores", b"option_scores", "return_prompt", b"return_prompt", "seed", b"seed", "temperature", b"temperature", "top_p", b"top_p"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_max_new_tokens", b"_max_new_tokens"]) -> typing.Literal["max_new_tokens"] | None: ...
     @typing.overload
@@ -562,12 +570,19 @@ class Answered(google.protobuf.message.Message):
     REASONING_FIELD_NUMBER: builtins.int
     PROMPT_FIELD_NUMBER: builtins.int
     IMAGES_FIELD_NUMBER: builtins.int
+    ANOMALY_MAP_FIELD_NUMBER: builtins.int
     text: builtins.str
     """what the model said, whole; the orchestrator reads the letter"""
     finish_reason: global___FinishReason.ValueType
     reasoning: builtins.str
     """thoughts that the model or its provider keeps apart from the text"""
     prompt: builtins.str
+    anomaly_map: builtins.bytes
+    """With Generation.anomaly_map, in the first answer to be sent, if the model can make one of this inspection:
+    a PNG of one 16-bit grey channel that covers the whole query, upright, at whatever size the model works on.
+    More is more abnormal. The scale is the model's own and does not depend on the query, so that two maps made
+    with as many templates can be compared.
+    """
     @property
     def option_scores(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___OptionScore]: ...
     @property
@@ -586,9 +601,10 @@ class Answered(google.protobuf.message.Message):
         reasoning: builtins.str = ...,
         prompt: builtins.str = ...,
         images: collections.abc.Iterable[global___ImageRecord] | None = ...,
+        anomaly_map: builtins.bytes = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["usage", b"usage"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["finish_reason", b"finish_reason", "images", b"images", "option_scores", b"option_scores", "prompt", b"prompt", "reasoning", b"reasoning", "text", b"text", "usage", b"usage"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["anomaly_map", b"anomaly_map", "finish_reason", b"finish_reason", "images", b"images", "option_scores", b"option_scores", "prompt", b"prompt", "reasoning", b"reasoning", "text", b"text", "usage", b"usage"]) -> None: ...
 
 global___Answered = Answered
 
