@@ -1,0 +1,1 @@
+"""What the services on Hugging Face transformers share. Nothing else in the kit imports torch."""

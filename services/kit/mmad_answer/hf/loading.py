@@ -1,0 +1,232 @@
+"""From `--checkpoint` to a model that answers, or to one line that says why not.
+
+Everything that can be known before gigabytes are read is checked first: the folder, the family, the device.
+No code that comes with a checkpoint is run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+import transformers
+from safetensors import SafetensorError
+from transformers import AutoModelForImageTextToText, AutoProcessor, BitsAndBytesConfig, PretrainedConfig
+from transformers.utils import is_flash_attn_2_available
+
+from mmad_answer.hf.family import Family
+from mmad_answer.hf.fingerprint import folder_fingerprint
+from mmad_answer.hf.options import TransformersOptions
+from mmad_answer.model import Card, LoadError
+from mmad_answer.wording import in_one_line
+
+_log = logging.getLogger(__name__)
+
+IMAGE_BACKEND: Final = "torchvision"
+"""Of the image processors: their pixels differ from Pillow's by up to 0.015, and answers with them."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Loaded:
+    """A checkpoint in memory, and how it came to be there."""
+
+    model: Any
+    processor: Any
+    revision: str
+    attention: str
+    max_pixels: int
+    notes: tuple[str, ...]
+
+    def described(self, card: Card) -> Card:
+        """The card, with what only the loaded checkpoint tells."""
+        dtype = str(self.model.dtype).removeprefix("torch.")
+        settings = {
+            **card.settings,
+            "dtype": dtype,
+            "attention": self.attention,
+            "image_backend": IMAGE_BACKEND,
+            "max_pixels": str(self.max_pixels),
+        }
+        penalty = self.model.generation_config.repetition_penalty or 1.0
+        if penalty != 1.0:
+            settings["repetition_penalty"] = str(penalty)
+        return dataclasses.replace(
+            card,
+            revision=self.revision,
+            device=_device_name(self.model.device),
+            max_image_pixels=self.max_pixels,
+            # In a lower precision, sums depend on what else is in a batch.
+            capabilities=dataclasses.replace(card.capabilities, deterministic=dtype == "float32"),
+            settings=settings,
+            notes=(*card.notes, *self.notes),
+        )
+
+
+def load(options: TransformersOptions, family: Family) -> Loaded:
+    """Load a checkpoint of the family.
+
+    Raises:
+        LoadError: with one line on what is wrong with the checkpoint, the machine or the options.
+    """
+    # The libraries' own bars and warnings would bury the one line that counts.
+    transformers.utils.logging.disable_progress_bar()
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    where = f"--checkpoint {options.checkpoint}"
+    config = _config(options, where)
+    _check_family(config, family, where)
+    placement = _placement(options)
+    notes: list[str] = []
+    attention = _attention(options, placement, notes)
+    model = _model(options, where, placement, attention, config)
+    processor = _processor(options, family, where)
+    revision = str(config.get("_commit_hash") or "") or folder_fingerprint(Path(options.checkpoint))
+    max_pixels = family.max_pixels(processor)
+    return Loaded(model, processor, revision, attention, max_pixels, tuple(notes))
+
+
+def _is_folder(checkpoint: str) -> bool:
+    """A hub id has at most one slash, and no folder of that name is here."""
+    return Path(checkpoint).expanduser().is_dir() or checkpoint.count("/") != 1 or checkpoint[0] in "./~"
+
+
+def _config(options: TransformersOptions, where: str) -> Mapping[str, Any]:
+    if _is_folder(options.checkpoint):
+        folder = Path(options.checkpoint).expanduser()
+        if not folder.is_dir():
+            raise LoadError(f"{where}: there is no such folder, and it is no hub id (OWNER/NAME) either")
+        if not (folder / "config.json").is_file():
+            raise LoadError(
+                f"{where}: this folder holds no config.json, so it is no checkpoint of transformers"
+            )
+    with _explained(where, "its config.json cannot be had"):
+        config, _ = PretrainedConfig.get_config_dict(options.checkpoint, revision=options.revision)
+        return dict(config)
+
+
+def _check_family(config: Mapping[str, Any], family: Family, where: str) -> None:
+    found = str(config.get("model_type", ""))
+    advice = family.advice(config)
+    if found in family.model_types and not advice:
+        return
+    known = ", ".join(sorted(family.model_types))
+    raise LoadError(
+        f"{where}: its config.json says model_type {found!r}, and this service answers with {known}"
+        + (f"; {advice}" if advice else "")
+    )
+
+
+def _placement(options: TransformersOptions) -> dict[str, Any]:
+    """Where the weights go, as arguments of `from_pretrained`.
+
+    Raises:
+        LoadError: there is no such device.
+    """
+    gpus = torch.cuda.device_count()
+    if options.device_map == "auto":
+        if not gpus:
+            raise LoadError("--device-map auto: no GPU is to be seen here; use --device cpu")
+        return {"device_map": "auto"}
+    name = ("cuda" if gpus else "cpu") if options.device == "auto" else options.device
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise LoadError(f"--device {name}: is no device; say cpu, cuda or cuda:N") from None
+    if device.type == "cuda" and (device.index or 0) >= gpus:
+        seen = f"{gpus} GPU(s) are" if gpus else "no GPU is"
+        built = "" if torch.version.cuda else ", and this torch is built without CUDA"
+        raise LoadError(f"--device {name}: {seen} to be seen here{built}; use --device cpu")
+    return {"device_map": {"": name}}
+
+
+def _attention(options: TransformersOptions, placement: Mapping[str, Any], notes: list[str]) -> str:
+    on_gpu = placement["device_map"] == "auto" or "cuda" in placement["device_map"][""]
+    flash = is_flash_attn_2_available() and on_gpu and options.dtype != "float32"
+    if options.attention == "flash_attention_2" and not flash:
+        notes.append(
+            "flash_attention_2 was asked for and cannot be had here (no flash-attn, no GPU, or float32): sdpa"
+        )
+        _log.warning("%s", notes[-1])
+        return "sdpa"
+    if options.attention == "auto":
+        return "flash_attention_2" if flash else "sdpa"
+    return options.attention
+
+
+def _model(
+    options: TransformersOptions,
+    where: str,
+    placement: Mapping[str, Any],
+    attention: str,
+    config: Mapping[str, Any],
+) -> Any:
+    quantization = {
+        "none": None,
+        "8bit": BitsAndBytesConfig(load_in_8bit=True),
+        "4bit": BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_compute_dtype=_compute_dtype(options, config),
+        ),
+    }[options.quantization]
+    with _explained(where, "its weights cannot be loaded"):
+        model, info = AutoModelForImageTextToText.from_pretrained(
+            options.checkpoint,
+            revision=options.revision,
+            dtype=options.dtype,
+            attn_implementation=attention,
+            output_loading_info=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+            **placement,
+            **({"quantization_config": quantization} if quantization else {}),
+        )
+    absent = sorted(info["missing_keys"])
+    if absent:
+        raise LoadError(
+            f"{where}: is incomplete: {len(absent)} of its weights are missing, {absent[0]} first"
+        )
+    return model.eval()
+
+
+def _compute_dtype(options: TransformersOptions, config: Mapping[str, Any]) -> Any:
+    own = config.get("dtype") or config.get("torch_dtype") or "float32"
+    return getattr(torch, str(own) if options.dtype == "auto" else options.dtype)
+
+
+def _processor(options: TransformersOptions, family: Family, where: str) -> Any:
+    with _explained(where, "its tokenizer or image processor cannot be loaded"):
+        processor = AutoProcessor.from_pretrained(
+            options.checkpoint, revision=options.revision, backend=IMAGE_BACKEND, trust_remote_code=False
+        )
+    if not getattr(processor, "chat_template", None):
+        raise LoadError(f"{where}: has no chat template, so nothing says how to put a question to it")
+    processor.tokenizer.padding_side = "left"
+    if options.max_pixels is not None:
+        try:
+            family.limit_pixels(processor, options.max_pixels)
+        except ValueError as error:
+            raise LoadError(f"--max-pixels {options.max_pixels}: {error}") from None
+    return processor
+
+
+@contextlib.contextmanager
+def _explained(where: str, what: str) -> Iterator[None]:
+    """Turn what a library says into the line that we print."""
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError) as error:
+        offline = os.environ.get("HF_HUB_OFFLINE") == "1" and not Path(where.split(" ", 1)[1]).exists()
+        hint = "; HF_HUB_OFFLINE is set, so it must be in the cache already" if offline else ""
+        raise LoadError(f"{where}: {what}: {in_one_line(error)}{hint}") from error
+
+
+def _device_name(device: Any) -> str:
+    if device.type != "cuda":
+        return str(device)
+    return f"cuda:{device.index or 0} {torch.cuda.get_device_name(device)}"

@@ -1,0 +1,148 @@
+"""A service on transformers: what `Model` asks for, for any family. A service adds its `Family`, no more."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from mmad_answer.hf.family import Family
+from mmad_answer.hf.options import TransformersOptions
+from mmad_answer.model import (
+    Answer,
+    Capabilities,
+    Card,
+    ChainOfThought,
+    Failure,
+    FinishReason,
+    Inspection,
+    Model,
+    OptionScore,
+    Reply,
+    Usage,
+)
+from mmad_answer.prompt import PROMPT_SHA256
+
+if TYPE_CHECKING:  # torch takes seconds to import, and `--help` is quick
+    from mmad_answer.hf.dialogue import Limits
+    from mmad_answer.hf.letters import LetterTokens
+    from mmad_answer.hf.loading import Loaded
+    from mmad_answer.hf.prompting import Prompter
+    from mmad_answer.hf.work import Done, Row, Work
+
+
+class TransformersModel(Model[TransformersOptions]):
+    """Any checkpoint of one family. A subclass names the family."""
+
+    Options = TransformersOptions
+    batch_size = 4
+    family: ClassVar[type[Family]]
+
+    def __init__(self, options: TransformersOptions) -> None:
+        super().__init__(options)
+        self._family = self.family()
+        self._loaded: Loaded | None = None
+
+    def describe(self) -> Card:
+        """Say who this is; what only the checkpoint tells comes once it is loaded."""
+        options = self.options
+        card = Card(
+            name=options.name or options.checkpoint.rstrip("/").rsplit("/", 1)[-1].lower(),
+            family=self._family.name,
+            checkpoint=options.checkpoint.rstrip("/"),
+            revision=options.revision or "",
+            quantization=options.quantization,
+            device=options.device,
+            prompt_sha256=PROMPT_SHA256,
+            capabilities=Capabilities(
+                option_scores=True, conversation_history=True, chain_of_thought=True, text_only=True
+            ),
+            settings={
+                "max_new_tokens": str(options.max_new_tokens),
+                "max_reasoning_tokens": str(options.max_reasoning_tokens),
+            },
+        )
+        return self._loaded.described(card) if self._loaded else card
+
+    def load(self) -> None:
+        """Load the checkpoint, and all that goes with it.
+
+        Raises:
+            LoadError: it is missing, incomplete or of another family, or does not fit this machine.
+        """
+        from mmad_answer.hf.dialogue import Limits
+        from mmad_answer.hf.engine import Engine
+        from mmad_answer.hf.letters import LetterTokens
+        from mmad_answer.hf.loading import load
+        from mmad_answer.hf.prompting import Prompter
+        from mmad_answer.hf.work import Sharing, Work
+
+        options = self.options
+        loaded = load(options, self._family)
+        tokenizer = loaded.processor.tokenizer
+        engine = Engine(loaded.model, tokenizer, self._family, options.feature_cache_mib * 2**20)
+        self._limits: Limits = Limits(options.max_new_tokens, options.max_reasoning_tokens)
+        self._letters: LetterTokens = LetterTokens(tokenizer)
+        self._prompter: Prompter = Prompter(loaded.processor, self._family)
+        sharing = Sharing(options.share_prefix, options.batch_questions, self._family.repeats_cache)
+        self._work: Work = Work(engine, self._prompter, sharing)
+        self._loaded = loaded
+
+    def answer(self, batch: Sequence[Inspection]) -> Iterator[Reply]:
+        """Answer the questions of the whole batch together, as far as they do not wait for each other."""
+        from mmad_answer.hf.dialogue import dialogue
+
+        analyses: dict[Inspection, Done] = {}
+        dialogues = [(each, dialogue(each, self._limits)) for each in batch if not each.stopped.is_set()]
+        for done in self._work.run(dialogues):
+            inspection, question = done.row.inspection, done.row.request.question
+            if question is not None:
+                analysis = analyses.pop(inspection, None)
+                yield Reply(inspection, question.question_id, self._outcome(done, analysis))
+            elif isinstance(done.outcome, Failure):
+                for each in inspection.questions:
+                    yield Reply(inspection, each.question_id, done.outcome)
+            else:
+                analyses[inspection] = done
+
+    def _outcome(self, done: Done, analysis: Done | None) -> Answer | Failure:
+        """What a row gives as a reply; its inspection's first one also tells what the analysis has cost."""
+        text, row = done.outcome, done.row
+        if isinstance(text, Failure):
+            return text
+        generation = row.inspection.generation
+        answer = Answer(
+            text.text,
+            FinishReason.STOP if text.ended else FinishReason.LENGTH,
+            option_scores=self._scores(row, text.first_logits) if generation.option_scores else (),
+            usage=Usage(len(row.prompt.ids), text.token_count, done.cached_tokens),
+            reasoning=row.request.analysis,
+            encode_seconds=done.encode_seconds,
+            generate_seconds=done.generate_seconds,
+        )
+        if generation.return_prompt:
+            images = [
+                self._family.record(inputs, tokens)
+                for inputs, tokens in zip(row.inputs, done.image_tokens, strict=True)
+            ]
+            answer = dataclasses.replace(answer, prompt=self._prompter.text(row.prompt), images=tuple(images))
+        if analysis is not None and not isinstance(analysis.outcome, Failure):
+            thoughts = analysis.outcome.token_count
+            answer = dataclasses.replace(
+                answer,
+                usage=dataclasses.replace(answer.usage, reasoning_tokens=thoughts),
+                encode_seconds=answer.encode_seconds + analysis.encode_seconds,
+                generate_seconds=answer.generate_seconds + analysis.generate_seconds,
+            )
+        return answer
+
+    def _scores(self, row: Row, logits: object) -> tuple[OptionScore, ...]:
+        if row.request.question is None or row.inspection.chain_of_thought is ChainOfThought.PER_QUESTION:
+            return ()  # thoughts come first
+        return self._letters.scores(row.request.question, logits)
+
+    def close(self) -> None:
+        """Let the weights go."""
+        for name in ("_work", "_prompter", "_letters"):
+            self.__dict__.pop(name, None)
+        self._loaded = None
