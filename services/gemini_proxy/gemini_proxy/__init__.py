@@ -1,0 +1,1 @@
+"""Gemini behind the contract: what a request to its API holds, and what its replies mean."""

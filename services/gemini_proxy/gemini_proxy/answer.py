@@ -1,0 +1,97 @@
+"""A reply of the API, read as the answer to a question."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from gemini_proxy.messages import (
+    Candidate,
+    GenerateContentResponse,
+    LogprobsResult,
+    SafetyRating,
+    ScoredToken,
+    UsageMetadata,
+)
+from mmad_answer.model import Answer, FinishReason, OptionScore, Usage
+from mmad_answer.remote.faults import Kind, ProviderError
+
+_FINISHES: Final = {
+    "STOP": FinishReason.STOP,
+    "MAX_TOKENS": FinishReason.LENGTH,
+    **dict.fromkeys(
+        ("SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII", "RECITATION", "IMAGE_SAFETY"),
+        FinishReason.REFUSED,
+    ),
+}
+
+
+def answer(response: GenerateContentResponse, scored_letters: Sequence[str] = ()) -> Answer:
+    """The answer, its thoughts apart; what the provider blocked is an answer too, in the provider's words.
+
+    Raises:
+        ProviderError: PASSING, if the reply holds nothing and says not why; REQUEST, if the model broke off
+            for a reason that is no refusal.
+    """
+    usage = _usage(response.usage_metadata)
+    feedback = response.prompt_feedback
+    if feedback.block_reason:
+        words = f"prompt blocked: {feedback.block_reason}{_blocking(feedback.safety_ratings)}"
+        return Answer(words, FinishReason.REFUSED, usage=usage)
+    if not response.candidates:
+        raise ProviderError(Kind.PASSING, "the reply holds no candidate and does not say why")
+    candidate = response.candidates[0]
+    if not candidate.finish_reason:
+        raise ProviderError(Kind.PASSING, "the reply is not finished")
+    finish = _FINISHES.get(candidate.finish_reason)
+    if finish is None:
+        raise ProviderError(Kind.REQUEST, f"the model broke off: {_ending(candidate)}")
+    text = _joined(candidate, thought=False)
+    if finish is FinishReason.REFUSED:
+        words = f"answer blocked: {_ending(candidate)}"
+        return Answer(f"{text}\n{words}".strip(), finish, usage=usage)
+    reasoning = _joined(candidate, thought=True)
+    # After thoughts the first position is not the contract's: it depends on what was thought.
+    thought = bool(reasoning or usage.reasoning_tokens)
+    scores = () if thought else option_scores(candidate.logprobs_result, scored_letters)
+    return Answer(text, finish, scores, usage, reasoning)
+
+
+def option_scores(logprobs: LogprobsResult, letters: Sequence[str]) -> tuple[OptionScore, ...]:
+    """Each letter's log probability at the first position; none where the reply has no such position."""
+    if not logprobs.top_candidates:
+        return ()
+    tokens = logprobs.top_candidates[0].candidates
+    return tuple(OptionScore(letter, _log_probability(letter, tokens)) for letter in letters)
+
+
+def _log_probability(letter: str, tokens: Iterable[ScoredToken]) -> float | None:
+    """Summed over the listed tokens that spell the letter; None if none does."""
+    listed = (each.log_probability for each in tokens if each.token.strip() == letter)
+    probability = math.fsum(math.exp(each) for each in listed if each is not None and each <= 0)
+    return min(0.0, math.log(probability)) if probability else None
+
+
+def _usage(usage: UsageMetadata) -> Usage:
+    # Thoughts are a part of the completion, as other providers count them; here they come beside it.
+    return Usage(
+        prompt_tokens=usage.prompt_token_count,
+        completion_tokens=usage.candidates_token_count + usage.thoughts_token_count,
+        cached_prompt_tokens=usage.cached_content_token_count,
+        reasoning_tokens=usage.thoughts_token_count,
+    )
+
+
+def _joined(candidate: Candidate, *, thought: bool) -> str:
+    return "".join(part.text for part in candidate.content.parts if part.thought is thought)
+
+
+def _ending(candidate: Candidate) -> str:
+    message = f": {candidate.finish_message}" if candidate.finish_message else ""
+    return f"{candidate.finish_reason}{message}{_blocking(candidate.safety_ratings)}"
+
+
+def _blocking(ratings: Sequence[SafetyRating]) -> str:
+    blocking = ", ".join(f"{each.category} {each.probability}" for each in ratings if each.blocked)
+    return f" ({blocking})" if blocking else ""

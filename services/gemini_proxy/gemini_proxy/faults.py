@@ -1,0 +1,69 @@
+"""What the API's errors mean: each is a `google.rpc.Status`, and its details say more than HTTP's status."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+import pydantic
+
+from gemini_proxy.messages import ErrorReply, Status
+from mmad_answer.remote.faults import Kind, ProviderError, kind_of_status
+
+_TOO_LONG: Final = "exceeds the maximum number of tokens"
+"""Only the words tell this fault from others of the kind INVALID_ARGUMENT."""
+_TOO_LARGE: Final = "payload size exceeds the limit"
+_PER_DAY: Final = "PerDay"
+"""In the name of a quota: "GenerateRequestsPerDayPerProjectPerModel-FreeTier"."""
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)s")
+"""A `google.protobuf.Duration` in JSON, "34.074824224s"."""
+
+
+def fault(status: int, body: Any) -> ProviderError:
+    """Read an error's HTTP status and body; `body` may be of any shape."""
+    try:
+        error = ErrorReply.model_validate(body).error
+    except pydantic.ValidationError:
+        return ProviderError(kind_of_status(status), f"HTTP status {status}")
+    kind = _kind(status, error)
+    name = f" ({error.status})" if error.status else ""
+    message = f"{error.message or 'HTTP status'} [{status}{name}]"
+    if _TOO_LARGE in error.message:
+        message += "; --max-image-bytes or --max-image-side make the images smaller"
+    return ProviderError(kind, message, _retry_seconds(error))
+
+
+def _kind(status: int, error: Status) -> Kind:
+    if any(_PER_DAY in name for name in _exceeded_quotas(error)):
+        return Kind.BUDGET_SPENT
+    # FAILED_PRECONDITION: no billing account, or a country in which the API is not offered.
+    if "API_KEY_INVALID" in _reasons(error) or error.status == "FAILED_PRECONDITION":
+        return Kind.UNUSABLE
+    if _TOO_LONG in error.message:
+        return Kind.CONTEXT_TOO_LONG
+    return kind_of_status(status)
+
+
+def _reasons(error: Status) -> set[str]:
+    return {str(each.get("reason")) for each in _details(error, "ErrorInfo")}
+
+
+def _exceeded_quotas(error: Status) -> Iterator[str]:
+    for each in _details(error, "QuotaFailure"):
+        violations = each.get("violations")
+        for violation in violations if isinstance(violations, list) else ():
+            yield str(violation.get("quotaId") if isinstance(violation, dict) else violation)
+
+
+def _retry_seconds(error: Status) -> float | None:
+    for each in _details(error, "RetryInfo"):
+        if found := _DURATION.fullmatch(str(each.get("retryDelay"))):
+            return float(found[1])
+    return None
+
+
+def _details(error: Status, kind: str) -> Iterator[dict[str, Any]]:
+    for each in error.details:
+        if each.get("@type") == f"type.googleapis.com/google.rpc.{kind}":
+            yield each
