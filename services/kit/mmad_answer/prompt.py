@@ -105,7 +105,7 @@ def analysis_request(inspection: Inspection) -> tuple[Message, ...]:
 def without_system(messages: Sequence[Message]) -> tuple[Message, ...]:
     """Move the system's words to the beginning of the first user turn, for models that know no system."""
     system, first, *rest = messages
-    return (Message(first.speaker, (*system.parts, *first.parts)), *rest)
+    return (Message(first.speaker, (*system.parts, "\n\n", *first.parts)), *rest)
 
 
 def _system(inspection: Inspection) -> Message:
@@ -116,14 +116,14 @@ def _system(inspection: Inspection) -> Message:
 
 
 def _shown(inspection: Inspection) -> tuple[str | Image, ...]:
-    """Each image after its caption."""
+    """Each image after its caption, in lines of their own: templates put parts side by side as they are."""
     parts: list[str | Image] = []
     for number, image in enumerate(inspection.images, 1):
         caption = _CAPTIONS[image.role].format(number=number)
         if image.caption:
             caption += " " + _OWN_CAPTION.format(caption=image.caption)
-        parts += [caption, image]
-    return tuple(parts)
+        parts += [caption if number == 1 else f"\n{caption}", image]
+    return (*parts, "\n") if parts else ()
 
 
 def _put(inspection: Inspection, question: Question) -> str:

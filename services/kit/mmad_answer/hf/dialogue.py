@@ -24,6 +24,8 @@ class Request:
     question: Question | None
     """None: it is the analysis."""
     analysis: str = ""
+    goes_on: bool = False
+    """Whether the conversation goes on after this text, in a next step."""
 
 
 Outcome: TypeAlias = Text | Failure
@@ -37,7 +39,7 @@ def dialogue(inspection: Inspection, limits: Limits) -> Dialogue:
     thinks_first = inspection.chain_of_thought is ChainOfThought.PER_INSPECTION
     if thinks_first and not analysis:
         sampling = limits.sampling(inspection, "analysis", limits.reasoning(inspection))
-        [outcome] = yield [Request(analysis_request(inspection), sampling, None)]
+        [outcome] = yield [Request(analysis_request(inspection), sampling, None, goes_on=True)]
         if isinstance(outcome, Failure):
             return
         analysis = outcome.text
@@ -48,6 +50,7 @@ def dialogue(inspection: Inspection, limits: Limits) -> Dialogue:
             limits.sampling(inspection, question.question_id, limits.answer(inspection)),
             question,
             analysis if thinks_first else "",
+            goes_on=inspection.conversation_history,
         )
 
     if not inspection.conversation_history:

@@ -104,6 +104,8 @@ class Engine:
         Raises:
             Exception: whatever the library raises; `is_out_of_memory` tells one kind.
         """
+        if self._holder_of_deltas:  # of a prefix without images, none would be computed, and the latest stay
+            self._holder_of_deltas.rope_deltas = None
         # MiniCPM's cache cannot be copied once it was made in inference mode.
         with torch.no_grad():
             features = [

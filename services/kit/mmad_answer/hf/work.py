@@ -25,8 +25,10 @@ from mmad_answer.hf.engine import (
 from mmad_answer.hf.family import Tensors
 from mmad_answer.hf.prompting import Prompt, Prompter
 from mmad_answer.model import Failure, FailureReason, Inspection
+from mmad_answer.prompt import Message, Speaker
 
 T = TypeVar("T")
+_GOING_ON = (Message(Speaker.ASSISTANT, ("...",)), Message(Speaker.USER, ("...",)))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -72,13 +74,10 @@ class _Talk:
     inspection: Inspection
     dialogue: Dialogue
     rows: list[Row] = dataclasses.field(default_factory=list)
+    probes: Sequence[Prompt] = ()
+    """Prompts that the next steps' begin like, as far as that is known before their words are."""
     encode_seconds: float = 0.0
     """Spent on its images and prompts, and not told yet."""
-
-    @property
-    def is_last_step(self) -> bool:
-        """Whether no further words can follow: the questions were put at once."""
-        return not self.inspection.conversation_history and all(row.request.question for row in self.rows)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -156,13 +155,14 @@ class Work:
         began = time.monotonic()
         talk.rows = []
         if requests and not talk.inspection.stopped.is_set():
-            prompts, inputs = self._prompter.prompts(
-                talk.inspection.images, [request.messages for request in requests]
-            )
+            conversations = [request.messages for request in requests]
+            probes = [(*request.messages, *_GOING_ON) for request in requests if request.goes_on]
+            prompts, inputs = self._prompter.prompts(talk.inspection.images, [*conversations, *probes])
             talk.rows = [
                 Row(talk.inspection, request, prompt, inputs)
-                for request, prompt in zip(requests, prompts, strict=True)
+                for request, prompt in zip(requests, prompts, strict=False)
             ]
+            talk.probes = prompts[len(requests) :]
         talk.encode_seconds += time.monotonic() - began
 
     def _share(self, talks: Sequence[_Talk]) -> _Shared | None:
@@ -263,13 +263,10 @@ class Work:
 
 def _opening(talk: _Talk) -> Opening | None:
     """What all of a talk's texts begin with; None if nothing, or if images come after it."""
-    prompts = [row.prompt for row in talk.rows]
-    if not prompts:
+    if not talk.rows:
         return None
-    if talk.is_last_step:
-        length = min(common_prefix(prompts), min(len(each.ids) for each in prompts) - 1)
-    else:  # the words of later steps are not known yet, but the images stay where they are
-        length = prompts[0].images_end
+    prompts = [row.prompt for row in talk.rows]
+    length = min(common_prefix([*prompts, *talk.probes]), min(len(each.ids) for each in prompts) - 1)
     if length == 0 or length < prompts[0].images_end:
         return None
     return Opening(prompts[0].head(length), talk.inspection.images, talk.rows[0].inputs)
