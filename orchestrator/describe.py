@@ -7,8 +7,9 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from orchestrator.hints.label import sentence
 from orchestrator.plan import Plan, effective_shots, fit, inspections
-from orchestrator.vocabulary import Inspection
+from orchestrator.vocabulary import ImageRole, Inspection
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Amount:
     images: int
     """Sent, not different."""
     bytes: int
-    """Of all images sent; what cannot be read counts 0."""
+    """Of all images sent; what cannot be read, and hints, which are drawn when they are sent, count 0."""
     shots: int
     room_known: bool
     """Whether the model has said how many images it takes; where not, it may get fewer."""
@@ -40,9 +41,11 @@ def amount(plan: Plan, max_images: int | None = None) -> Amount:
         counts["inspections"] += 1
         counts["questions"] += len(inspection.questions)
         for image in inspection.images:
+            counts["images"] += 1
+            if image.role is ImageRole.EXPERT_HINT:
+                continue  # is no file yet
             if image.path not in sizes:
                 sizes[image.path] = _size(root / image.path)
-            counts["images"] += 1
             counts["bytes"] += sizes[image.path] or 0
     missing = [path for path, size in sizes.items() if size is None]
     return Amount(
@@ -69,6 +72,8 @@ def describe(plan: Plan, amounts: Mapping[str, Amount]) -> str:
     }
     if changed:
         lines.append("Protocol: " + ", ".join(f"{name} {value}" for name, value in changed.items()))
+    if plan.hints:
+        lines.append(sentence(plan.hints.identity))
     for name, a in amounts.items():
         lines.append(
             f"{name}: {a.inspections:,} inspections, {a.questions:,} questions, {a.images:,} images "

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 
 import pydantic
 from pydantic import Field
@@ -47,6 +47,20 @@ class AnswerBy(enum.StrEnum):
 
     TEXT = "text"
     SCORES = "scores"
+
+
+GROUND_TRUTH: Final = "ground-truth"
+"""For `--hints`: the data set's own masks."""
+
+
+class HintStyle(enum.StrEnum):
+    """How an expert hint is drawn."""
+
+    BOX = "box"
+    CONTOUR = "contour"
+    HIGHLIGHT = "highlight"
+    MASK = "mask"
+    HEATMAP = "heatmap"
 
 
 def _option(panel: str, metavar: str | None = None, **limits: Any) -> Any:
@@ -158,6 +172,14 @@ class RunOptions(Protocol):
 
     data: Annotated[str, _option(_WHAT, "DIR|sample")] = "sample"
     """An MMAD folder, or the sample data set, which is drawn when it is first needed."""
+    hints: Annotated[str | None, _option(_HOW, "ground-truth|DIR")] = None
+    """Show the query once more, with an anomaly detector's map from DIR drawn on it (DIR has them in the data
+    set's tree, as PNG, TIFF or NPY), or with its true defects: an oracle."""
+    hint_style: Annotated[HintStyle | None, _option(_HOW)] = None
+    """How hints are drawn (default: heatmap)."""
+    hint_threshold: Annotated[float | None, _option(_HOW, "X", allow_inf_nan=False)] = None
+    """From where box, contour, highlight and mask mark a place, in the maps' own range (default: midway
+    between what is usual and what is strong over all maps of the product)."""
     instruction_from: Annotated[Path | None, _option(_HOW, "PATH")] = None
     """The instruction that replaces the services' own: a text file, or a Python file's constant named
     `instruction` (read, never executed)."""
@@ -194,6 +216,23 @@ class RunOptions(Protocol):
     @classmethod
     def _one_name_is_many(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
+
+    @pydantic.model_validator(mode="after")
+    def _hint_combinations(self) -> Self:
+        if self.hints and self.text_only:
+            raise ValueError("--text-only shows no image, so --hints cannot. Leave one of them out.")
+        if not self.hints and (self.hint_style or self.hint_threshold is not None):
+            raise ValueError(
+                "--hint-style and --hint-threshold say how hints are drawn, and there are none. Add --hints."
+            )
+        if self.hint_threshold is not None:
+            if self.hints == GROUND_TRUTH:
+                raise ValueError("--hint-threshold is for a detector's maps: the ground truth has none.")
+            if self.hint_style in (None, HintStyle.HEATMAP):
+                raise ValueError(
+                    "--hint-threshold has no place in a heat map. Leave it out, or give another --hint-style."
+                )
+        return self
 
     def protocol(self) -> Protocol:
         """The part that belongs to the run's identity."""

@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import DataError
 from orchestrator.options import OptionOrder, Protocol, Templates
@@ -28,6 +28,9 @@ from orchestrator.vocabulary import (
     Sample,
 )
 
+if TYPE_CHECKING:
+    from orchestrator.hints.images import Hints
+
 PLANNER = 1
 """Raised when the same data and protocol come to give other inspections: a run cannot go on across that."""
 _SEED_BITS = 31  # the widest that every provider takes
@@ -42,6 +45,8 @@ class Plan:
     samples: tuple[Sample, ...]
     defective: Mapping[tuple[str, str], tuple[str, ...]]
     """Of each product, the keys of all its abnormal images: where defect examples come from."""
+    hints: Hints | None = None
+    """What is drawn on the query for one more image after it, if anything."""
 
     @property
     def inspection_count(self) -> int:
@@ -127,7 +132,8 @@ def _images(plan: Plan, sample: Sample, repeat: int) -> tuple[ImageReference, ..
     count = _example_count(plan, sample)
     drawn = generator(protocol.seed, "defect examples", sample.key, repeat).sample(pool, count)
     examples = (ImageReference(ImageRole.DEFECT_EXAMPLE, path) for path in drawn)
-    return (*templates, *examples, ImageReference(ImageRole.QUERY, sample.key))
+    hint = (ImageReference(ImageRole.EXPERT_HINT, sample.key, plan.hints.caption),) if plan.hints else ()
+    return (*templates, *examples, ImageReference(ImageRole.QUERY, sample.key), *hint)
 
 
 def _example_count(plan: Plan, sample: Sample) -> int:
@@ -167,12 +173,15 @@ def _knowledge(plan: Plan, sample: Sample) -> str:
 
 
 def fit(inspection: Inspection, max_images: int) -> Inspection:
-    """Leave out what a model has no room for: the last templates, then the last examples, never the query."""
+    """Leave out what a model has no room for: the last templates, then the last examples.
+
+    Never the query, nor its hint: a model without room for both is not asked (`dispatch.cards.unsupported`).
+    """
     surplus = len(inspection.images) - max_images
     if surplus <= 0:
         return inspection
     images = list(inspection.images)
-    for role in (ImageRole.NORMAL_TEMPLATE, ImageRole.DEFECT_EXAMPLE, ImageRole.EXPERT_HINT):
+    for role in (ImageRole.NORMAL_TEMPLATE, ImageRole.DEFECT_EXAMPLE):
         for index in reversed(range(len(images))):
             if surplus > 0 and images[index].role is role:
                 del images[index]
@@ -195,17 +204,22 @@ def _shots(plan: Plan, sample: Sample, max_images: int | None) -> int:
     listed = len(_templates(sample, plan.protocol))
     if max_images is None:
         return listed
-    return max(0, min(listed, max_images - 1 - _example_count(plan, sample)))
+    others = 1 + (plan.hints is not None) + _example_count(plan, sample)
+    return max(0, min(listed, max_images - others))
 
 
 def identity(plan: Plan) -> dict[str, object]:
-    """Return what makes two runs the same but for their models: the data and the protocol, as JSON."""
+    """Return what makes two runs the same but for their models: the data, the protocol, the hints, as JSON.
+
+    Hints are left out where there are none, so that runs from before there were any stay what they are.
+    """
     protocol = plan.protocol.model_dump(mode="json")
     return {
         "data": {"digest": plan.dataset.digest, "source": plan.dataset.source},
         "planner": PLANNER,
         "protocol": protocol,
         "instruction_sha256": hashlib.sha256(plan.protocol.instruction.encode()).hexdigest(),
+        **({"hints": plan.hints.identity} if plan.hints else {}),
     }
 
 

@@ -7,10 +7,12 @@ import functools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from orchestrator.atomic import replacing
 from orchestrator.errors import DataError, NotSetUpError
 from orchestrator.formats import ScoringProtocol
+from orchestrator.hints.label import sentence
 from orchestrator.results import MOST_FREQUENT_LETTER, open_run
 from orchestrator.scoring import answers_file
 from orchestrator.scoring.baselines import always, frequent_letters
@@ -30,6 +32,8 @@ class Rescored:
     records: Mapping[str, Callable[[], Iterator[Record]]]
     shots: Mapping[str, int]
     """Empty for an answers file, which does not say."""
+    hints: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """What the models were shown, as in a run's identity; empty where that was nothing, or is not said."""
 
     @property
     def references(self) -> Mapping[str, Scores]:
@@ -48,7 +52,8 @@ class Rescored:
 
     def json_text(self) -> str:
         """Return the scores as JSON, the same for the same answers, byte for byte."""
-        return json.dumps({name: to_json(s) for name, s in self.scores.items()}, indent=1) + "\n"
+        shown = {"note": sentence(self.hints)} if self.hints else {}
+        return json.dumps({name: shown | to_json(s) for name, s in self.scores.items()}, indent=1) + "\n"
 
     def write_csv(self, path: Path) -> list[Path]:
         """Write MMAD's table: to `path`, or with several models to one file each, named after the model."""
@@ -72,9 +77,11 @@ def rescore(path: Path, protocol: ScoringProtocol) -> Rescored:
     if not path.exists():
         raise DataError(f"{path} does not exist. Give a run's folder, or an answers file.")
     records: dict[str, Callable[[], Iterator[Record]]]
+    hints: Mapping[str, Any] = {}
     if path.is_dir():
         run = open_run(path)
         shots = {model.name: model.shots for model in run.models}
+        hints = run.hints
         if not shots:
             raise NotSetUpError(f"{path}: no model has been asked yet. Start the run again.")
         records = {name: functools.partial(run.records, name) for name in shots}
@@ -84,4 +91,4 @@ def rescore(path: Path, protocol: ScoringProtocol) -> Rescored:
     scores = {name: score(read(), protocol) for name, read in records.items()}
     if not any(sum(s.counts.values()) for s in scores.values()):
         raise DataError(f"{path}: holds no answer.")
-    return Rescored(scores, records, shots)
+    return Rescored(scores, records, shots, hints)

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from orchestrator.errors import UserError
+from orchestrator.hints.label import label
 from orchestrator.journal.reader import JournalReader, StoredModel
 from orchestrator.vocabulary import Outcome, Record
 
@@ -73,14 +74,22 @@ class Run:
             raise UserError(f"{path} is not there: the run has not come to its end yet.") from None
         return content
 
+    @property
+    def hints(self) -> dict[str, Any]:
+        """The hints that the models were shown, as in the run's identity; empty where there were none."""
+        found: dict[str, Any] = self.journal.meta("identity").get("hints", {})
+        return found
+
     def records(self, model: str) -> Iterator[Record]:
         """Yield every question of the plan with what `model` made of it."""
         return self.journal.records(model)
 
     def rows(self) -> Generator[dict[str, Any], None, None]:
         """Yield every answer of every model with all that is known of it, as flat values."""
+        shown = {"hints": label(self.hints)}
         for model in self.models:
-            yield from self.journal.answers(model.name)
+            for answer in self.journal.answers(model.name):
+                yield answer | shown
 
     def unanswered(self) -> dict[str, int]:
         """Return how many questions failed or were never asked, for each model with any."""
@@ -124,7 +133,8 @@ class Run:
         """Return one row per model, data set and subtask: accuracy in percent, its 95 % interval, counts."""
         from orchestrator.scoring.summary import rows
 
-        flat = [{"model": name} | row for name, scores in self.scores.items() for row in rows(scores)]
+        shown = {"hints": label(self.hints)}
+        flat = [{"model": name} | shown | row for name, scores in self.scores.items() for row in rows(scores)]
         frame: pd.DataFrame = _pandas().DataFrame(flat)
         return frame
 

@@ -13,7 +13,6 @@ import datetime
 import functools
 import importlib.metadata
 import platform
-import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -24,8 +23,10 @@ from orchestrator.dataset.reading import read
 from orchestrator.describe import Amount, amount
 from orchestrator.dispatch import ConnectedModel, Effort, Prompting
 from orchestrator.endpoints.participants import given_endpoints, model_names
-from orchestrator.errors import DiskFullError, EndpointError, Interrupted, UserError
+from orchestrator.errors import DiskFullError, Interrupted, UserError
+from orchestrator.hints.label import sentence
 from orchestrator.instruction import read_instruction
+from orchestrator.interruption import interruptible
 from orchestrator.journal.reader import StoredModel
 from orchestrator.journal.writer import Journal
 from orchestrator.loop import run_loop
@@ -61,7 +62,15 @@ def prepare(options: RunOptions, screen: Screen | None = None) -> Plan:
     dataset = read(locate(options.data, screen.note))
     for limitation in dataset.limitations:
         screen.note(f"Note: {limitation}")
-    return build_plan(dataset, _protocol(options))
+    plan = build_plan(dataset, _protocol(options))
+    if not options.hints:
+        return plan
+    from orchestrator.hints.opening import open_hints
+
+    hints = open_hints(
+        options.hints, options.hint_style, options.hint_threshold, dataset, plan.samples, screen.note
+    )
+    return dataclasses.replace(plan, hints=hints)
 
 
 def _protocol(options: RunOptions) -> Protocol:
@@ -189,18 +198,12 @@ class _Session:
         return done
 
     async def _connect(self, endpoints: Sequence[Endpoint]) -> list[ConnectedModel]:
-        from orchestrator.dispatch.cards import unsupported
-        from orchestrator.endpoints.connect import connect
+        from orchestrator.endpoints.connect import connect_able
 
-        models = await connect(endpoints, self.options.wait, self.screen.note)
-        problems = [
-            f"{model.name}: {reason}"
-            for model in models
-            for reason in unsupported(model.card, self._prompting())
-        ]
-        if problems:
-            raise EndpointError("\n".join(problems))
-        return models
+        hints = self.plan.hints is not None
+        return await connect_able(
+            endpoints, self.options.wait, self.screen.note, self._prompting(), hints=hints
+        )
 
     def _set_up(self, folder: Path, journal: Journal, models: Sequence[ConnectedModel]) -> None:
         """Give a new journal its questions, and enter the models, if they are those that it may know.
@@ -251,6 +254,8 @@ class _Session:
         if not open_models:
             self.screen.note(f"Everything has an answer already, in {folder}.")
             return
+        if self.plan.hints:
+            self.screen.note(sentence(self.plan.hints.identity))
         self.screen.note(
             f"Asking {', '.join(m.name for m in open_models)}: {total:,} questions about "
             f"{self.plan.inspection_count:,} images. Results: {folder}"
@@ -265,7 +270,7 @@ class _Session:
             self._stop_asking = functools.partial(loop.call_soon_threadsafe, stop.set)
             if self._interrupted:
                 stop.set()
-            with self._interruptible(stop), self.screen.live(progress):
+            with interruptible(stop, self.screen.note), self.screen.live(progress):
                 endings = await fan_out(
                     root=Path(self.plan.dataset.root),
                     inspections=self._inspections_for,
@@ -275,6 +280,7 @@ class _Session:
                     recorder=recording,
                     observer=recording,
                     stop=stop,
+                    hints=self.plan.hints,
                 )
             given_up = [f"{e.model}: given up: {e.reason}" for e in endings if e.reason]
             ending = "interrupted" if stop.is_set() else "; ".join(["finished", *given_up])
@@ -321,36 +327,6 @@ class _Session:
             timeout_seconds=self.options.timeout,
             patience_seconds=self.options.patience,
         )
-
-    @contextlib.contextmanager
-    def _interruptible(self, stop: asyncio.Event) -> Iterator[None]:
-        """Turn the first Ctrl-C (or SIGTERM) into `stop`; the second one cancels what is under way."""
-        loop = asyncio.get_running_loop()
-        signals = (signal.SIGINT, signal.SIGTERM)
-        task = asyncio.current_task()
-
-        def second() -> None:
-            # Not a KeyboardInterrupt, which would strike whatever task runs just then, with a traceback.
-            if task is not None:
-                task.cancel()
-
-        def first() -> None:
-            stop.set()
-            for number in signals:
-                loop.add_signal_handler(number, second)
-            self.screen.note("Stopping: waiting for the answers that are under way. Ctrl-C again: at once.")
-
-        try:
-            for number in signals:
-                loop.add_signal_handler(number, first)
-        except (RuntimeError, ValueError):  # not the main thread: whoever owns it handles signals
-            pass
-        try:
-            yield
-        finally:
-            with contextlib.suppress(RuntimeError, ValueError):
-                for number in signals:
-                    loop.remove_signal_handler(number)
 
 
 @functools.cache

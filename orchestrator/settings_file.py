@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from orchestrator.errors import UserError
-from orchestrator.options import RunOptions
+from orchestrator.options import GROUND_TRUTH, RunOptions
 from orchestrator.plan import Plan
 
 SETTINGS_FILE = "config.yaml"
@@ -51,6 +51,8 @@ def settings_text(options: RunOptions, plan: Plan) -> str:
     values["instruction"] = plan.protocol.instruction
     if options.data != "sample":
         values["data"] = str(Path(options.data).absolute())
+    if options.hints not in (None, GROUND_TRUTH):
+        values["hints"] = str(Path(options.hints).absolute())
     if options.endpoints:
         values["endpoints"] = str(options.endpoints.absolute())
     lines = {name.replace("_", "-"): value for name, value in values.items() if value not in (None, [])}

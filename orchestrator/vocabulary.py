@@ -119,7 +119,7 @@ class ImageReference:
 
     role: ImageRole
     path: str
-    """Relative to the data set's root."""
+    """Relative to the data set's root; of a hint, the query that it is drawn on."""
     caption: str = ""
 
 
@@ -200,6 +200,7 @@ class ModelCard:
     chain_of_thought: bool
     deterministic: bool
     text_only: bool
+    anomaly_map: bool
     environment: tuple[tuple[str, str], ...]
     state: str
     """"loading", "ready" or "draining"."""
@@ -280,6 +281,8 @@ class Reply:
     """From sending the inspection to this reply, on the orchestrator's monotonic clock."""
     images: tuple[ImageRecord, ...] = ()
     """With kept prompts: what became of each image."""
+    anomaly_map: bytes = b""
+    """Where it was asked for, with one of an inspection's replies: a 16-bit grey PNG."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -311,7 +314,7 @@ class Attempt:
     """UTC, ISO 8601."""
     seconds: float
     code: str
-    """The gRPC status, "UNREADABLE_IMAGE" when nothing could be sent, or UNFINISHED."""
+    """The gRPC status, "UNREADABLE_IMAGE" or "UNREADABLE_HINT" when nothing could be sent, or UNFINISHED."""
     detail: str
     asked: int
     answered: int

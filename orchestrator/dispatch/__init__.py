@@ -57,6 +57,7 @@ class Prompting:
     temperature: float = 0.0
     option_scores: bool = False
     keep_prompts: bool = False
+    anomaly_map: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

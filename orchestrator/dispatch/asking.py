@@ -23,7 +23,7 @@ from orchestrator.dispatch.faults import CallError, Verdict, one_line
 from orchestrator.dispatch.images import ImageCache
 from orchestrator.dispatch.pace import Pace
 from orchestrator.dispatch.replicas import ModelOverError, Replica, Replicas
-from orchestrator.dispatch.requests import UnsentError, megabytes, next_questions, serialised
+from orchestrator.dispatch.requests import UnsentError, megabytes, name, next_questions, serialised
 from orchestrator.vocabulary import UNFINISHED, AskedQuestion, Attempt, Inspection, Reply
 
 _IMAGE_FIELD = re.compile(r"images\[(\d+)\]")
@@ -231,7 +231,7 @@ class Asker:
         for field, description in error.violations:
             match = _IMAGE_FIELD.match(field)
             index = int(match[1]) if match else len(images)
-            parts.append(f"{images[index].path if index < len(images) else field}: {description}")
+            parts.append(f"{name(images[index]) if index < len(images) else field}: {description}")
         return f"the service refused the request: {error.code}: {'; '.join(parts)}"
 
     def _count_broken(self, inspection: Inspection, failure: str) -> None:

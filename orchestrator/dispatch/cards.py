@@ -27,8 +27,11 @@ def differences(one: ModelIdentity, other: ModelIdentity) -> list[str]:
     ]
 
 
-def unsupported(card: ModelCard, prompting: Prompting) -> list[str]:
-    """Return, for people, everything that is asked of a model but that it cannot do. Empty: it can do all."""
+def unsupported(card: ModelCard, prompting: Prompting, *, hints: bool = False) -> list[str]:
+    """Return, for people, everything that is asked of a model but that it cannot do. Empty: it can do all.
+
+    Templates and examples that it has no room for are left out; a query without its hint is another one.
+    """
     demands = (
         (prompting.history, card.conversation_history, "it keeps no conversation history (--history)"),
         (prompting.cot is not None, card.chain_of_thought, "it does not think before it answers (--cot)"),
@@ -38,7 +41,9 @@ def unsupported(card: ModelCard, prompting: Prompting) -> list[str]:
             "it gives no option scores (--option-scores, --answer-by scores)",
         ),
         (prompting.text_only, card.text_only, "it does not answer without an image (--text-only)"),
+        (prompting.anomaly_map, card.anomaly_map, "it gives no anomaly maps"),
         (not prompting.text_only, card.max_images > 0, "it takes no image (only --text-only can be asked)"),
+        (hints, card.max_images > 1, "it takes one image, and a hint is one more beside the query (--hints)"),
     )
     return [reason for wanted, able, reason in demands if wanted and not able]
 
@@ -55,4 +60,5 @@ def common(cards: Sequence[ModelCard]) -> ModelCard:
         chain_of_thought=all(card.chain_of_thought for card in cards),
         deterministic=all(card.deterministic for card in cards),
         text_only=all(card.text_only for card in cards),
+        anomaly_map=all(card.anomaly_map for card in cards),
     )

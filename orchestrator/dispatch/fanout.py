@@ -20,6 +20,7 @@ from orchestrator.dispatch.images import ImageCache
 from orchestrator.dispatch.pace import Pace
 from orchestrator.dispatch.replicas import ModelOverError, Replicas
 from orchestrator.dispatch.requests import next_questions
+from orchestrator.hints.images import Hints
 from orchestrator.vocabulary import Attempt, Inspection, ModelCard, Reply
 
 
@@ -33,6 +34,7 @@ async def fan_out(
     observer: Observer,
     stop: asyncio.Event,
     pace: Pace | None = None,
+    hints: Hints | None = None,
 ) -> list[Ending]:
     """Put each model's inspections to it, and return how each model's part ended, in the models' order.
 
@@ -46,13 +48,14 @@ async def fan_out(
         observer: is told how the models are doing.
         stop: once it is set nothing new is asked; what is under way may finish for `pace.drain_seconds`.
         pace: the intervals; the defaults when left out.
+        hints: where the inspections' hints come from, if they show any.
 
     Raises:
         DiskFullError: from the recorder, as anything else that `recorder` or `inspections` raise; all
             calls under way are cancelled.
     """
     pace = pace or Pace()
-    images = ImageCache(root, effort.image_cache_bytes)
+    images = ImageCache(root, effort.image_cache_bytes, hints)
     parts = []
     for model in models:
         replicas = Replicas(model, effort, pace, observer)

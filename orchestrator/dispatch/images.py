@@ -1,17 +1,19 @@
 """Image files, read when their turn comes.
 
 Models that go through a data set side by side want the same files within moments, and templates return all
-the time: a cache, bounded in bytes, and one read at a time for each file give most of them one read. An
-image larger than the whole cache is read and not kept. Nothing is decoded here: what the service gets are
-the bytes on the disk.
+the time: a cache gives most of them one read. Nothing is decoded here: what the service gets are the bytes on
+the disk, but for hints, which are drawn.
 """
 
 from __future__ import annotations
 
-import asyncio
-import collections
 import stat
+from functools import partial
 from pathlib import Path
+
+from orchestrator.byte_cache import ByteCache
+from orchestrator.hints.images import HintImages, Hints
+from orchestrator.vocabulary import ImageReference, ImageRole, Sample
 
 SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -38,14 +40,25 @@ def media_type(content: bytes) -> str:
 
 
 class ImageCache:
-    """The files under `root`, the most recently used kept in memory up to `max_bytes`."""
+    """The files under `root`, and the hints, the most recently used kept in memory up to `max_bytes`."""
 
-    def __init__(self, root: Path, max_bytes: int) -> None:
+    def __init__(self, root: Path, max_bytes: int, hints: Hints | None = None) -> None:
         self._root = root
-        self._max_bytes = max_bytes
-        self._kept: collections.OrderedDict[str, bytes] = collections.OrderedDict()
-        self._kept_bytes = 0
-        self._reading: dict[str, asyncio.Task[bytes]] = {}
+        self._cache = ByteCache(max_bytes)
+        self._hints = HintImages(hints, self._cache) if hints else None
+
+    async def of(self, sample: Sample, reference: ImageReference) -> bytes:
+        """Return the bytes of one image of an inspection.
+
+        Raises:
+            UnreadableImageError: its file cannot be read.
+            HintError: it is a hint, and cannot be made.
+        """
+        content = await self.read(reference.path)
+        if reference.role is not ImageRole.EXPERT_HINT:
+            return content
+        assert self._hints is not None  # noqa: S101 - a plan that shows hints has them
+        return await self._hints.read(sample, content)
 
     async def read(self, path: str) -> bytes:
         """Return the bytes of the file at `path`, relative to the root.
@@ -53,34 +66,12 @@ class ImageCache:
         Raises:
             UnreadableImageError: there is no such file, or it cannot be read, or it is empty.
         """
-        if (content := self._kept.get(path)) is not None:
-            self._kept.move_to_end(path)
-            return content
-        if (task := self._reading.get(path)) is None:
-            task = self._reading[path] = asyncio.create_task(self._read(path))
-            task.add_done_callback(lambda done: self._finish(path, done))
-        return await asyncio.shield(task)  # others may wait for the same read
-
-    async def _read(self, path: str) -> bytes:
         try:
-            return await asyncio.to_thread(_read_file, self._root / path)
+            return await self._cache.get(path, partial(_read_file, self._root / path))
         except OSError as error:
             raise UnreadableImageError(f"{path}: {error.strerror or error}") from None
         except ValueError as error:
             raise UnreadableImageError(f"{path}: {error}") from None
-
-    def _finish(self, path: str, task: asyncio.Task[bytes]) -> None:
-        del self._reading[path]
-        if task.cancelled() or task.exception() is not None:
-            return
-        content = task.result()
-        if len(content) > self._max_bytes:
-            return
-        self._kept[path] = content
-        self._kept_bytes += len(content)
-        while self._kept_bytes > self._max_bytes:
-            _, oldest = self._kept.popitem(last=False)
-            self._kept_bytes -= len(oldest)
 
 
 def _read_file(path: Path) -> bytes:

@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 
 from orchestrator.dispatch import Prompting, wire
 from orchestrator.dispatch.images import ImageCache, UnreadableImageError
+from orchestrator.hints.formats import HintError
 from orchestrator.options import ChainOfThought
-from orchestrator.vocabulary import AskedQuestion, ImageReference, Inspection, Reply
+from orchestrator.vocabulary import AskedQuestion, ImageReference, ImageRole, Inspection, Reply
 
 
 class UnsentError(Exception):
@@ -49,9 +50,9 @@ async def serialised(
     """Return the bytes of the AnswerRequest that puts `questions`.
 
     Raises:
-        UnsentError: an image cannot be read, or the request is larger than `max_bytes`.
+        UnsentError: an image cannot be read or a hint not be made, or the request is larger than `max_bytes`.
     """
-    shown = [] if prompting.text_only else await _read(inspection.images, images)
+    shown = [] if prompting.text_only else await _read(inspection, images)
     request = wire.answer_request(
         inspection,
         shown,
@@ -61,7 +62,7 @@ async def serialised(
         prompting,
     ).SerializeToString()
     if len(request) > max_bytes:
-        sizes = ", ".join(f"{image.path} {megabytes(len(content))}" for image, content in shown)
+        sizes = ", ".join(f"{name(image)} {megabytes(len(content))}" for image, content in shown)
         raise UnsentError(
             "RESOURCE_EXHAUSTED",
             f"too large, not sent: {megabytes(len(request))}, and the service takes {megabytes(max_bytes)} "
@@ -70,14 +71,15 @@ async def serialised(
     return request
 
 
-async def _read(
-    references: Sequence[ImageReference], images: ImageCache
-) -> list[tuple[ImageReference, bytes]]:
+async def _read(inspection: Inspection, images: ImageCache) -> list[tuple[ImageReference, bytes]]:
+    references, sample = inspection.images, inspection.sample
     try:
-        contents = await asyncio.gather(*(images.read(reference.path) for reference in references))
+        contents = await asyncio.gather(*(images.of(sample, reference) for reference in references))
         return list(zip(references, contents, strict=True))
     except UnreadableImageError as error:
         raise UnsentError("UNREADABLE_IMAGE", f"unreadable image {error}") from None
+    except HintError as error:
+        raise UnsentError("UNREADABLE_HINT", f"no hint: {error}") from None
 
 
 def _turns(
@@ -96,6 +98,11 @@ def _turns(
 def _analysis(inspection: Inspection, replies: Mapping[str, Reply]) -> str:
     given = (replies.get(question.question_id) for question in inspection.questions)
     return next((reply.reasoning for reply in given if reply is not None and reply.reasoning), "")
+
+
+def name(image: ImageReference) -> str:
+    """Return what people call an image: its path, and that it is a hint where it is one."""
+    return f"the hint of {image.path}" if image.role is ImageRole.EXPERT_HINT else image.path
 
 
 def megabytes(count: int) -> str:

@@ -86,6 +86,7 @@ def answer_request(
             seed=inspection.seed,
             option_scores=prompting.option_scores,
             return_prompt=prompting.keep_prompts,
+            anomaly_map=prompting.anomaly_map,
         ),
         history=[pb.Turn(question=_question(question), answer=text) for question, text in turns],
         analysis=analysis,
@@ -125,6 +126,7 @@ def model_card(message: pb.GetModelResponse) -> ModelCard:
         chain_of_thought=message.capabilities.chain_of_thought,
         deterministic=message.capabilities.deterministic,
         text_only=message.capabilities.text_only,
+        anomaly_map=message.capabilities.anomaly_map,
         environment=_printable_items(message.environment),
         state=_STATES.get(message.state, f"state {message.state}"),
         state_detail=one_line(message.state_detail),
@@ -167,6 +169,7 @@ def reply(message: pb.AnswerResponse, seconds: float) -> Reply:
         timing=timing,
         seconds=seconds,
         images=tuple(ImageRecord(image.width, image.height, image.tokens) for image in answered.images),
+        anomaly_map=answered.anomaly_map,
     )
 
 

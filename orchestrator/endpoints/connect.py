@@ -12,8 +12,8 @@ import dataclasses
 import time
 from collections.abc import Callable, Sequence
 
-from orchestrator.dispatch import ConnectedModel
-from orchestrator.dispatch.cards import common, differences
+from orchestrator.dispatch import ConnectedModel, Prompting
+from orchestrator.dispatch.cards import common, differences, unsupported
 from orchestrator.dispatch.client import Client
 from orchestrator.dispatch.faults import CallError
 from orchestrator.dispatch.pace import Pace
@@ -70,6 +70,30 @@ async def connect(
         ConnectedModel(name, common([one.card for one in group]), tuple(one.endpoint for one in group))
         for name, group in groups.items()
     ]
+
+
+async def connect_able(
+    endpoints: Sequence[Endpoint],
+    wait_seconds: float,
+    on_wait: Callable[[str], None],
+    prompting: Prompting,
+    *,
+    hints: bool = False,
+) -> list[ConnectedModel]:
+    """Connect, and make sure that every model can do what will be asked of it.
+
+    Raises:
+        EndpointError: one line for each endpoint that cannot be used, or for each thing that a model cannot do.
+    """
+    models = await connect(endpoints, wait_seconds, on_wait)
+    problems = [
+        f"{model.name}: {reason}"
+        for model in models
+        for reason in unsupported(model.card, prompting, hints=hints)
+    ]
+    if problems:
+        raise EndpointError("\n".join(problems))
+    return models
 
 
 async def _ask(

@@ -77,7 +77,7 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
 _TEXTS = (
     "model question_id inspection_id key dataset product type question options original_letters correct "
     "outcome letter original_letter original_correct rule text reasoning prompt finish_reason failure "
-    "option_scores images"
+    "option_scores images hints"
 )
 _COUNTS = "number rotation repeat prompt_tokens completion_tokens cached_prompt_tokens reasoning_tokens"
 _SECONDS = "queue_seconds encode_seconds generate_seconds seconds"

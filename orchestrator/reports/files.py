@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from orchestrator.atomic import replacing
+from orchestrator.hints.label import label
 from orchestrator.journal.reader import StoredModel
 from orchestrator.reports.summary import summary
 from orchestrator.results import SUMMARY_FILE, Run
@@ -20,7 +21,7 @@ def write_files(run: Run) -> None:
     """
     texts = run.journal.texts()
     for model in run.models:
-        stem = answers_stem(model)
+        stem = answers_stem(run, model)
         answers_file.write(run.records(model.name), texts, run.folder / f"{stem}.json")
         with replacing(run.folder / f"{stem}_accuracy.csv") as file:
             file.write(accuracy_csv(run.records(model.name)))
@@ -29,6 +30,6 @@ def write_files(run: Run) -> None:
         file.write("\n")
 
 
-def answers_stem(model: StoredModel) -> str:
-    """Name a model's files as MMAD does, by the templates that it really had."""
-    return f"answers_{model.shots}_shot_{model.name}"
+def answers_stem(run: Run, model: StoredModel) -> str:
+    """Name a model's files as MMAD does, by the templates that it really had, and the hints if it had any."""
+    return "_".join(filter(None, ("answers", f"{model.shots}_shot", label(run.hints), model.name)))

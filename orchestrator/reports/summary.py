@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from orchestrator.hints.label import sentence
 from orchestrator.results import Run
 from orchestrator.scoring.summary import comparisons_to_json, to_json
 
@@ -21,6 +22,7 @@ def summary(run: Run) -> dict[str, Any]:
         "version": VERSION,
         "run": {
             **journal.meta("identity"),
+            **({"note": sentence(run.hints)} if run.hints else {}),
             "models": {
                 model.name: {"shots": model.shots, "identity": model.identity, "card": model.card}
                 for model in models

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from rich.console import Console, Group
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.hints.label import label, sentence
 from orchestrator.reports.files import answers_stem
 from orchestrator.rescoring import Rescored
 from orchestrator.results import SUMMARY_FILE, Run
@@ -32,7 +34,8 @@ def show_run(run: Run) -> None:
     console = Console(highlight=False)
     shots = {model.name: model.shots for model in run.models}
     best = bold(run.comparisons, shots)
-    console.print(accuracy_tables(run.scores, run.references, best, console.width, shots))
+    _say(console, run.hints)
+    console.print(accuracy_tables(run.scores, run.references, best, console.width, shots, label(run.hints)))
     for name, count in run.unanswered().items():
         console.print(Text(f"\n{name}: {count:,} questions have no answer.", style="red"))
         for question, reason in run.journal.failures(name, _NAMED_FAILURES):
@@ -48,7 +51,7 @@ def show_run(run: Run) -> None:
     console.print(f"\nResults: {escape(str(run.folder))}", soft_wrap=True)
     files = [
         SUMMARY_FILE,
-        *(f"{answers_stem(m)}.json and {answers_stem(m)}_accuracy.csv" for m in run.models),
+        *(f"{stem}.json and {stem}_accuracy.csv" for stem in (answers_stem(run, m) for m in run.models)),
     ]
     for file in files:
         console.print(f"  {escape(file)}", soft_wrap=True)
@@ -58,7 +61,17 @@ def show_scores(result: Rescored) -> None:
     """Print what `orchestrator score` found."""
     console = Console(highlight=False)
     best = bold(result.pairs, result.shots)
-    console.print(accuracy_tables(result.scores, result.references, best, console.width, result.shots))
+    _say(console, result.hints)
+    console.print(
+        accuracy_tables(
+            result.scores, result.references, best, console.width, result.shots, label(result.hints)
+        )
+    )
+
+
+def _say(console: Console, hints: Mapping[str, Any]) -> None:
+    if hints:
+        console.print(Text(f"{sentence(hints)}\n", style="bold yellow"), soft_wrap=True)
 
 
 def bold(pairs: Pairs, shots: Mapping[str, int]) -> Bold:
@@ -73,9 +86,16 @@ def accuracy_tables(
     best: Bold,
     width: int,
     shots: Mapping[str, int] | None = None,
+    shown: str = "",
 ) -> Group:
-    """Lay the scores out, in as many tables below each other as the width asks for."""
-    columns = [_Column(name, f"{shots[name]}-shot" if shots else "", s) for name, s in scores.items()]
+    """Lay the scores out, in as many tables below each other as the width asks for.
+
+    `shown` is the word for the hints that the models had, if any.
+    """
+    columns = [
+        _Column(name, ", ".join(filter(None, (f"{shots[name]}-shot" if shots else "", shown))), s)
+        for name, s in scores.items()
+    ]
     for name, of_reference in references.items():
         first, _, second = name.rpartition(" ")  # the words of a reference's name, on two lines
         columns.append(_Column(first or second, second if first else "", of_reference, is_reference=True))

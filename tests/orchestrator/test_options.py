@@ -20,6 +20,12 @@ def test_what_excludes_each_other_is_refused():
     assert "--cot and option scores" in refuse(cot="question", option_scores=True)
     assert "--cot and option scores" in refuse(cot="inspection", answer_by="scores")
     assert "--text-only" in refuse(text_only=True, defect_examples=1)
+    assert "--text-only" in refuse(text_only=True, hints="ground-truth")
+    assert "there are none" in refuse(hint_style="box")
+    assert "there are none" in refuse(hint_threshold=0.5)
+    assert "ground truth has none" in refuse(hints="ground-truth", hint_style="box", hint_threshold=0.5)
+    assert "heat map" in refuse(hints="maps", hint_threshold=0.5)
+    assert "heat map" in refuse(hints="maps", hint_style="heatmap", hint_threshold=0.5)
 
 
 def test_a_wrong_value_is_named_with_its_setting():
@@ -83,7 +89,7 @@ def test_every_setting_is_an_option_and_can_stand_in_a_file(invoke, seen, tmp_pa
         "shots": 5, "templates": "similar", "defect-examples": 1, "domain-knowledge": True,
         "text-only": False, "history": True, "cot": "question", "options": "shuffled",
         "answer-by": "text", "option-scores": False, "temperature": 0.5, "max-new-tokens": 9,
-        "max-reasoning-tokens": 8, "data": "d",
+        "max-reasoning-tokens": 8, "data": "d", "hints": "maps", "hint-style": "box", "hint-threshold": 0.5,
         "instruction-from": "i.txt", "keep-prompts": True, "local": ["chance"], "endpoint": ["a=b:1"],
         "endpoints": "e.yaml", "model": ["m"], "wait": 3.0, "out": "o", "retry-failed": True,
         "concurrency": 2,         "timeout": 5.0, "patience": 6.0, "dry-run": True, "json": True,

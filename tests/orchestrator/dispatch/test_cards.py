@@ -22,6 +22,7 @@ CARD = ModelCard(
     chain_of_thought=False,
     deterministic=True,
     text_only=False,
+    anomaly_map=False,
     environment=(),
     state="ready",
     state_detail="",

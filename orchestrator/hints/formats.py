@@ -1,0 +1,101 @@
+"""Anomaly maps as detectors write them: PNG, TIFF or NPY, of any size and range.
+
+A map is one channel of numbers, more for more abnormal. What is ambiguous is refused rather than guessed: a
+coloured picture (somebody's rendering of a map), several pages, numbers that are not finite.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import PIL.Image
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+SUFFIXES: Final = (".png", ".tif", ".tiff", ".npy")
+
+
+class HintError(Exception):
+    """A hint that cannot be made. `str(error)` names the file and the reason, in one line."""
+
+
+def places(folder: Path, key: str) -> tuple[Path, ...]:
+    """Return where the map of a query may lie: its own path in `folder`, with each suffix."""
+    return tuple((folder / key).with_suffix(suffix) for suffix in SUFFIXES)
+
+
+def find(folder: Path, key: str) -> Path:
+    """Return the file that holds a query's map.
+
+    Raises:
+        HintError: there is none, or more than one.
+    """
+    found = [path for path in places(folder, key) if path.is_file()]
+    if len(found) > 1:
+        raise HintError(f"{found[0]}: there is also {found[1].name}; leave one of them")
+    if not found:
+        first, *others = places(folder, key)
+        raise HintError(f"{first}: no such file (nor {', '.join(path.suffix for path in others)})")
+    return found[0]
+
+
+def read(path: Path) -> bytes:
+    """Return a file's bytes.
+
+    Raises:
+        HintError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise HintError(f"{path}: {error.strerror or error}") from None
+
+
+def decode(content: bytes, path: Path) -> FloatArray:
+    """Decode a map: height x width, finite, in the file's own range.
+
+    Raises:
+        HintError: naming `path`; these bytes are no map.
+    """
+    try:
+        values = _npy(content) if path.suffix.lower() == ".npy" else _picture(content)
+    except HintError as error:
+        raise HintError(f"{path}: {error}") from None
+    except Exception as error:  # Pillow's and numpy's readers raise a dozen types for damaged files
+        raise HintError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
+    if not np.isfinite(values).all():
+        raise HintError(f"{path}: holds numbers that are not finite (NaN or infinity)")
+    return values
+
+
+def _npy(content: bytes) -> FloatArray:
+    array = np.load(io.BytesIO(content), allow_pickle=False)
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "buif":
+        raise HintError("is no array of real numbers")
+    return _one_channel(array)
+
+
+def _picture(content: bytes) -> FloatArray:
+    with PIL.Image.open(io.BytesIO(content), formats=("PNG", "TIFF")) as image:
+        if (pictures := getattr(image, "n_frames", 1)) > 1:
+            raise HintError(f"holds {pictures} pictures, and a map is one")
+        if image.mode == "P":
+            return _one_channel(np.asarray(image.convert("RGB")))
+        opaque = image.convert(image.mode.removesuffix("A")) if image.mode in ("LA", "RGBA") else image
+        return _one_channel(np.asarray(opaque))
+
+
+def _one_channel(array: NDArray[Any]) -> FloatArray:
+    """Drop axes of length one, and channels that repeat the first."""
+    if array.ndim == 3 and array.shape[2] == 3:
+        if (array != array[..., :1]).any():
+            raise HintError("is a coloured picture; a map has one channel of numbers")
+        array = array[..., 0]
+    array = array.squeeze() if array.ndim > 2 else array
+    if array.ndim != 2 or not array.size:
+        raise HintError(f"has the shape {'x'.join(map(str, array.shape))}; a map is height x width")
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is named so
+        return np.asarray(array, np.float32)
