@@ -16,7 +16,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from mmad.answer.v1 import answer_pb2 as pb
 from mmad.answer.v1 import answer_pb2_grpc
 
-ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
 NAME = "mmad.answer.v1.AnswerService"
 # One thread: the tests run on all cores already, and a sum's order is then always the same. Offline: a
 # checkpoint that is not where it should be is not looked for elsewhere.
@@ -114,3 +115,28 @@ def running(command, tmp_path_factory):
                 process.kill()
 
     return start
+
+
+@pytest.fixture(scope="session")
+def tiny(environment, tmp_path_factory):
+    """Make a tiny checkpoint, once for all tests: `tiny("llava_1_6")` gives its folder."""
+    own = tmp_path_factory.getbasetemp()
+    made = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "tiny"
+
+    def make(name):
+        if not (made / name).exists():
+            [script] = HERE.glob(f"*/tiny/{name}.py")
+            python, folder = environment(f"services/{script.parents[1].name}"), tmp_path_factory.mktemp(name)
+            build = subprocess.run(
+                [python, HERE / "tiny" / "build.py", script, folder],
+                env={**os.environ, **SETTINGS},
+                capture_output=True,
+                text=True,
+            )
+            assert build.returncode == 0, build.stderr
+            made.mkdir(exist_ok=True)
+            with contextlib.suppress(OSError):  # another process was first
+                folder.rename(made / name)
+        return made / name
+
+    return make

@@ -3,8 +3,8 @@
     PYTHON tiny/build.py SCRIPT FOLDER
 
 Run by the interpreter of the service that will load it. SCRIPT defines `make()`, which returns a model of the
-library's own class and its processor; what is the same for every family is done here. The weights are random: the
-texts mean nothing, and depend on every token and pixel of the prompt.
+library's own class and its processor; what is the same for every family is done here. The weights are random:
+the texts mean nothing, and depend on every token and pixel of the prompt.
 """
 
 import pathlib
@@ -16,8 +16,10 @@ from text import END
 
 SPREAD = 0.2
 """Standard deviation of the weights, ten times the usual: else the same token follows whatever is shown."""
-END_WEIGHT = 2.5
-"""How much further than others the end's logit varies, so that about one text in two ends before its limit."""
+SHARPNESS = 2.0
+"""Added to the norms of queries and keys, where there are any: else all of the prompt counts alike, and little."""
+END_WEIGHT = 1.8
+"""How much further than others the end's logit varies, so that some texts end before their limit."""
 
 
 def main(script: str, folder: str) -> None:
@@ -27,9 +29,11 @@ def main(script: str, folder: str) -> None:
     model, processor = runpy.run_path(script)["make"]()
     end = processor.tokenizer.convert_tokens_to_ids(END)
     with torch.no_grad():
-        for parameter in model.parameters():
+        for name, parameter in model.named_parameters():
             if parameter.dim() > 1:
                 parameter.normal_(0, SPREAD)
+            elif "q_norm" in name or "k_norm" in name:
+                parameter += SHARPNESS
         model.get_output_embeddings().weight[end] *= END_WEIGHT
     model.generation_config.eos_token_id = end
     model.generation_config.pad_token_id = processor.tokenizer.pad_token_id

@@ -1,4 +1,4 @@
-"""What the two have in common: slices, a text model of which one layer is recurrent, answers without thoughts."""
+"""What the two have in common: slices, a text model with a recurrent layer, answers without thoughts."""
 
 import text
 import transformers as hf
