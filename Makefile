@@ -34,6 +34,7 @@ lint: dev  ## check form, types and the contract
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	set -e; for folder in $(patsubst %/service.py,%,$(wildcard services/*/service.py)); do MYPYPATH=$$folder $(BIN)/mypy $$folder; done
 	cd protos && ../$(BIN)/buf lint && ../$(BIN)/buf breaking --against baseline.binpb
 
 format: dev  ## put the code into its form

@@ -19,6 +19,8 @@ class Kind(enum.Enum):
     """Stop asking: the money or the quota is used up."""
     UNUSABLE = enum.auto()
     """Stop asking until the settings are mended: the key or the model is not accepted."""
+    NO_ROUTE = enum.auto()
+    """The address does not offer what was asked for: as UNUSABLE, or done without where that is possible."""
     CONTEXT_TOO_LONG = enum.auto()
     """This question is too long for the model."""
     REFUSED = enum.auto()
@@ -40,7 +42,10 @@ class ProviderError(Exception):
 
 
 _ASK_AGAIN: Final = frozenset({httpx.codes.REQUEST_TIMEOUT, httpx.codes.CONFLICT, httpx.codes.TOO_EARLY})
-_NOT_FOR_US: Final = frozenset({httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND})
+_NOT_FOR_US: Final = frozenset({httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN})
+_NOT_HERE: Final = frozenset(
+    {httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED, httpx.codes.NOT_IMPLEMENTED}
+)
 
 
 def kind_of_status(status: int) -> Kind:
@@ -49,6 +54,8 @@ def kind_of_status(status: int) -> Kind:
         return Kind.RATE_LIMITED
     if status == httpx.codes.PAYMENT_REQUIRED:
         return Kind.BUDGET_SPENT
+    if status in _NOT_HERE:
+        return Kind.NO_ROUTE
     if status in _ASK_AGAIN or status >= httpx.codes.INTERNAL_SERVER_ERROR:
         return Kind.PASSING
     # A redirection would carry key and images to an address that nobody has named.

@@ -161,7 +161,7 @@ class Provider:
         match error.kind:
             case Kind.BUDGET_SPENT:
                 raise BudgetSpentError(str(error)) from None
-            case Kind.UNUSABLE:
+            case Kind.UNUSABLE | Kind.NO_ROUTE:
                 raise UnusableError(str(error)) from None
             case Kind.RATE_LIMITED:
                 wait = _LONGEST_BACKOFF_SECONDS if error.retry_seconds is None else error.retry_seconds

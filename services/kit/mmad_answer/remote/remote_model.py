@@ -86,13 +86,13 @@ class RemoteModel(Model[RemoteOptionsT], abc.ABC, Generic[RemoteOptionsT]):
         if key is None and self.key_required:
             variables = " or ".join(self.key_variables)
             raise LoadError(f"there is no key: name a file that holds it with --key-file, or set {variables}")
-        self._dialect: Dialect = self.dialect()
+        self._language: Dialect = self.dialect()
         self._policy: ImagePolicy = self.image_policy()
         with contextlib.ExitStack() as opened:
             self._bridge: Bridge = opened.enter_context(Bridge())
-            self._provider: Provider = self._bridge.open(Provider(self._dialect, key, self.options))
+            self._provider: Provider = self._bridge.open(Provider(self._language, key, self.options))
             try:
-                self._bridge.call(self._dialect.check, self._provider)
+                self._bridge.call(self._language.check, self._provider)
             except ProviderError as error:
                 raise LoadError(str(error)) from None
             self._opened = opened.pop_all()
@@ -102,7 +102,7 @@ class RemoteModel(Model[RemoteOptionsT], abc.ABC, Generic[RemoteOptionsT]):
         for inspection in batch:
             if inspection.stopped.is_set():
                 continue
-            pictures = Pictures(inspection, self._policy, self._dialect)
+            pictures = Pictures(inspection, self._policy, self._language)
             untold_seconds = pictures.encode_seconds
             for reply in self._bridge.draw(
                 functools.partial(self._replies, inspection, pictures), inspection.stopped
@@ -120,7 +120,7 @@ class RemoteModel(Model[RemoteOptionsT], abc.ABC, Generic[RemoteOptionsT]):
     def _replies(self, inspection: Inspection, pictures: Pictures) -> AsyncGenerator[Reply, None]:
         async def ask(messages: Sequence[Message], question: Question | None) -> Answer:
             wanted = self._wanted(inspection, question)
-            answer = await self._provider.ask(self._dialect.request(pictures.said(messages), wanted), wanted)
+            answer = await self._provider.ask(self._language.request(pictures.said(messages), wanted), wanted)
             if question is not None and inspection.generation.return_prompt:
                 transcript = pictures.transcript(messages)
                 answer = dataclasses.replace(answer, prompt=transcript, images=pictures.records)

@@ -1,0 +1,1 @@
+"""OpenAI's chat completions behind the contract: what a request holds, and what its replies mean."""

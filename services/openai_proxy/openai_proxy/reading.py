@@ -1,0 +1,95 @@
+"""A reply of the protocol, read as the answer to a question."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from mmad_answer.model import Answer, FinishReason, OptionScore, Usage
+from mmad_answer.remote.faults import Kind, ProviderError
+
+_BROKEN_OFF: Final = frozenset({"error", "abort", "insufficient_system_resource"})
+_SPACES: Final = " \u2581\u0120"
+"""The space, and how sentencepiece and byte-level tokenizers write it."""
+
+
+def answer(body: Mapping[str, Any], letters: Sequence[str]) -> Answer:
+    """The first choice's text, with its thoughts and scores apart.
+
+    Raises:
+        ProviderError: PASSING, the server broke off.
+        KeyError, TypeError, IndexError, ValueError: it is no reply of this protocol.
+    """
+    choice = body["choices"][0]
+    message, finish = choice["message"], choice.get("finish_reason")
+    if finish in _BROKEN_OFF:
+        raise ProviderError(Kind.PASSING, f"the server broke off: {finish}")
+    usage = _usage(body.get("usage") or {})
+    text = _text(message.get("content"))
+    reasoning = _text(message.get("reasoning_content") or message.get("reasoning"))
+    if refusal := message.get("refusal"):
+        return Answer(str(refusal), FinishReason.REFUSED, usage=usage, reasoning=reasoning)
+    if finish == "content_filter":
+        words = f"content_filter{_filtered(choice)}"
+        return Answer(text or words, FinishReason.REFUSED, usage=usage, reasoning=reasoning)
+    scores: tuple[OptionScore, ...] = ()
+    if not (reasoning or usage.reasoning_tokens):  # after thoughts, the first position is no answer's
+        scores = _option_scores(choice.get("logprobs"), letters)
+    ended = FinishReason.LENGTH if finish == "length" else FinishReason.STOP
+    return Answer(text, ended, scores, usage, reasoning)
+
+
+def _text(content: Any) -> str:
+    """A string, or the texts of a list of parts."""
+    if isinstance(content, list):
+        return "".join(str(part.get("text", "")) for part in content)
+    if not isinstance(content, str | None):
+        raise TypeError(f"a text is a {type(content).__name__}")
+    return content or ""
+
+
+def _filtered(choice: Mapping[str, Any]) -> str:
+    """What a content filter found, as Azure tells it."""
+    found = [
+        name
+        for name, result in (choice.get("content_filter_results") or {}).items()
+        if isinstance(result, Mapping) and result.get("filtered")
+    ]
+    return f": {', '.join(found)}" if found else ""
+
+
+def _usage(usage: Mapping[str, Any]) -> Usage:
+    prompt, completion = (usage.get(f"{kind}_tokens_details") or {} for kind in ("prompt", "completion"))
+    return Usage(
+        usage.get("prompt_tokens") or 0,
+        usage.get("completion_tokens") or 0,
+        prompt.get("cached_tokens") or 0,
+        completion.get("reasoning_tokens") or 0,
+    )
+
+
+def _option_scores(logprobs: Any, letters: Sequence[str]) -> tuple[OptionScore, ...]:
+    """Of each letter, over all listed first tokens that spell it; None where none does."""
+    positions = (logprobs or {}).get("content") or []
+    listed: dict[str, float] = {}
+    if positions:
+        first = positions[0]
+        for each in (*(first.get("top_logprobs") or ()), first):  # the chosen one may not be among the top
+            listed[each["token"]] = float(each["logprob"])
+    return tuple(
+        OptionScore(
+            letter,
+            _log_of_sum(logprob for token, logprob in listed.items() if token.lstrip(_SPACES) == letter),
+        )
+        for letter in letters
+    )
+
+
+def _log_of_sum(logprobs: Iterable[float]) -> float | None:
+    """log(sum(exp(each))), without underflow; None of nothing."""
+    each = sorted(logprobs)
+    if not each:
+        return None
+    most = each[-1]
+    return most + math.log(math.fsum(math.exp(one - most) for one in each))

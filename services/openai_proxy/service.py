@@ -1,0 +1,58 @@
+"""Any server of OpenAI's protocol: OpenAI itself, and the engines that serve open checkpoints by it."""
+
+from __future__ import annotations
+
+from mmad_answer.model import Capabilities, Card
+from mmad_answer.prompt import PROMPT_SHA256
+from mmad_answer.remote.remote_model import RemoteModel
+from openai_proxy.dialect import ChatCompletions
+from openai_proxy.options import OpenAiOptions
+
+
+class OpenAiProxy(RemoteModel[OpenAiOptions]):
+    """Asks a model behind POST /chat/completions, at any address that offers it."""
+
+    Options = OpenAiOptions
+    key_variables = ("OPENAI_API_KEY",)
+
+    def __init__(self, options: OpenAiOptions) -> None:
+        super().__init__(options)
+        self._dialect = ChatCompletions(options)
+
+    @property
+    def key_required(self) -> bool:
+        """Servers of one's own often want none."""
+        return self.options.at_openai
+
+    def dialect(self) -> ChatCompletions:
+        """OpenAI's."""
+        return self._dialect
+
+    def describe(self) -> Card:
+        """Say which model is asked, and how."""
+        options, omitted = self.options, self.options.omitted
+        notes = ["runs at a provider: temperature 0 and a seed make its answers alike, not the same"]
+        if self._dialect.answered_as not in ("", options.model):
+            notes.append(f"{options.model} was answered by {self._dialect.answered_as}")
+        return Card(
+            name=self.shared_name(),
+            family="openai",
+            checkpoint=options.model,
+            device="remote",
+            capabilities=Capabilities(
+                option_scores="logprobs" not in omitted,
+                conversation_history=True,
+                chain_of_thought=True,
+                text_only=True,
+            ),
+            prompt_sha256=PROMPT_SHA256,
+            settings={
+                **self.shared_settings(),
+                "detail": "left out" if "detail" in omitted else options.detail,
+                "left_out": ", ".join(omitted) or "nothing",
+                "system_role": options.system_role,
+                "top_logprobs": str(options.top_logprobs),
+                "reasoning_effort": options.reasoning_effort or "model's own",
+            },
+            notes=tuple(notes),
+        )
