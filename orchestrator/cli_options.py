@@ -28,7 +28,7 @@ def with_run_options(verb: Callable[[RunOptions], None]) -> Callable[..., None]:
         chosen = {name: value for name, value in given.items() if value is not None and value != []}
         verb(parse(values | chosen, config, values.keys() - chosen.keys()))
 
-    parameters = [_parameter(name) for name, field in RunOptions.model_fields.items() if _extra(field)]
+    parameters = [run_option(name) for name, field in RunOptions.model_fields.items() if _extra(field)]
     parameters.append(
         inspect.Parameter(
             "config",
@@ -51,7 +51,8 @@ def with_run_options(verb: Callable[[RunOptions], None]) -> Callable[..., None]:
     return command
 
 
-def _parameter(name: str) -> inspect.Parameter:
+def run_option(name: str) -> inspect.Parameter:
+    """Make the command-line option for a field of `RunOptions`; another verb may take it, too."""
     field = RunOptions.model_fields[name]
     flag = "--" + (field.alias or name).replace("_", "-")
     kind = _command_line_type(field.annotation)

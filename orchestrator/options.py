@@ -178,8 +178,8 @@ class RunOptions(Protocol):
     hint_style: Annotated[HintStyle | None, _option(_HOW)] = None
     """How hints are drawn (default: heatmap)."""
     hint_threshold: Annotated[float | None, _option(_HOW, "X", allow_inf_nan=False)] = None
-    """From where box, contour, highlight and mask mark a place, in the maps' own range (default: midway
-    between what is usual and what is strong over all maps of the product)."""
+    """From where box, contour, highlight and mask mark a place, in the maps' own range (default: between
+    what flawless and what strongly defective images reach, by all maps of the product)."""
     instruction_from: Annotated[Path | None, _option(_HOW, "PATH")] = None
     """The instruction that replaces the services' own: a text file, or a Python file's constant named
     `instruction` (read, never executed)."""
@@ -237,6 +237,13 @@ class RunOptions(Protocol):
     def protocol(self) -> Protocol:
         """The part that belongs to the run's identity."""
         return Protocol.model_validate({name: getattr(self, name) for name in Protocol.model_fields})
+
+
+MAP_SETTINGS: Final = (
+    *("data", "only", "exclude", "type", "limit", "seed", "shots", "templates"),
+    *("local", "endpoint", "endpoints", "wait", "concurrency", "timeout", "patience"),
+)
+"""The settings that `orchestrator hints` takes, too."""
 
 
 def parse(values: Mapping[str, Any], file: Path | None = None, in_file: Collection[str] = ()) -> RunOptions:

@@ -36,7 +36,8 @@ class Progress:
 
     total: int
     counts: dict[Outcome, int]
-    right: int
+    right: int | None
+    """None where nothing is right or wrong."""
     started: float = dataclasses.field(default_factory=time.monotonic)
     ended: float | None = None
     """When the last question was answered; both on the monotonic clock."""
@@ -59,7 +60,8 @@ class Progress:
         """Count one more answer."""
         self.counts[outcome] += 1
         self.counts[Outcome.MISSING] -= 1
-        self.right += right
+        if self.right is not None:
+            self.right += right
         self.fresh += 1
         if self.done == self.total:
             self.ended = time.monotonic()

@@ -104,7 +104,7 @@ def check_identity(folder: Path, stored: Mapping[str, Any], current: Mapping[str
     Raises:
         RunError: naming each setting that differs, with both values.
     """
-    _compare(folder, "run", stored, current)
+    check_same(folder, "run", stored, current)
 
 
 def check_model(folder: Path, name: str, stored: Mapping[str, Any], current: Mapping[str, Any]) -> None:
@@ -113,10 +113,15 @@ def check_model(folder: Path, name: str, stored: Mapping[str, Any], current: Map
     Raises:
         RunError: naming each part of the identity that differs, with both values.
     """
-    _compare(folder, f"model {name!r}", stored, current)
+    check_same(folder, f"model {name!r}", stored, current)
 
 
-def _compare(folder: Path, what: str, stored: Mapping[str, Any], current: Mapping[str, Any]) -> None:
+def check_same(folder: Path, what: str, stored: Mapping[str, Any], current: Mapping[str, Any]) -> None:
+    """Refuse to mix what `folder` holds with another `what`.
+
+    Raises:
+        RunError: naming each part that differs, with both values.
+    """
     before, now = dict(_flat(stored)), dict(_flat(current))
     different = [
         f"  {name}: {before.get(name, 'not set')!r} there, {now.get(name, 'not set')!r} now"

@@ -83,7 +83,7 @@ async def connect_able(
     """Connect, and make sure that every model can do what will be asked of it.
 
     Raises:
-        EndpointError: one line for each endpoint that cannot be used, or for each thing that a model cannot do.
+        EndpointError: one line for each endpoint that cannot be used, or each thing that a model cannot do.
     """
     models = await connect(endpoints, wait_seconds, on_wait)
     problems = [

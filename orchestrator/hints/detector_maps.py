@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import collections
 import functools
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from orchestrator.errors import DataError
 from orchestrator.hints import formats
 from orchestrator.hints.digest import sampled_digest
 from orchestrator.hints.drawing import Marking
 from orchestrator.hints.formats import HintError
-from orchestrator.hints.scale import MARKED, Extent, Scale, extent, scale_over
+from orchestrator.hints.scale import BEGINS, Extent, Scale, extent, scale_over
 from orchestrator.hints.source import Found
 from orchestrator.vocabulary import Dataset, Sample
 
@@ -37,7 +35,7 @@ class DetectorMaps:
             dataset: whose queries they are of.
             products: those that are asked about. All their maps, whatever of them is asked about, make their
                 scales, so that a limit changes no hint.
-            threshold: from where a region is marked, in the maps' own range; None: the middle of the scale.
+            threshold: from where a region is marked, in the maps' own range; None: the scale's own.
 
         Raises:
             DataError: two queries would have their map at the same place.
@@ -49,7 +47,7 @@ class DetectorMaps:
             if (sample.dataset, sample.product) in keys:
                 keys[sample.dataset, sample.product].append(sample.key)
         self._keys = keys
-        _refuse_shared([key for of_product in keys.values() for key in of_product])
+        formats.refuse_shared([key for of_product in keys.values() for key in of_product])
 
     @functools.cached_property
     def identity(self) -> Mapping[str, object]:
@@ -90,7 +88,7 @@ class _MapReader:
         if product not in self._scales:
             self._scales[product] = asyncio.create_task(self._scale(product))
         scale = await asyncio.shield(self._scales[product])  # others may wait for the same
-        threshold = MARKED if self._threshold is None else scale.level(self._threshold)
+        threshold = BEGINS if self._threshold is None else scale.level(self._threshold)
         # The scale is part of the key: the same map among others is another marking.
         key = f"{hashlib.sha256(content).hexdigest()} {scale} {threshold}"
         return Found(key, functools.partial(_marking, content, path, scale, threshold))
@@ -116,12 +114,3 @@ def _extent(folder: Path, key: str) -> Extent | None:
 
 def _marking(content: bytes, path: Path, scale: Scale, threshold: float) -> Marking:
     return Marking(scale.levels(formats.decode(content, path)), threshold)
-
-
-def _refuse_shared(keys: Sequence[str]) -> None:
-    by_stem = collections.defaultdict(list)
-    for key in keys:
-        by_stem[key.rpartition(".")[0]].append(key)
-    for shared in by_stem.values():
-        if len(shared) > 1:
-            raise DataError(f"--hints: {shared[0]} and {shared[1]} would have their map at the same place.")

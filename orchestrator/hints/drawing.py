@@ -33,8 +33,8 @@ _TINT: Final = 0.45
 _HEAT: Final = ((0, 0, 255), (0, 255, 255), (255, 255, 0), (255, 0, 0))
 """From nothing to the strongest, at equal steps."""
 _HEAT_OPACITY: Final = 0.6
-_FULL_OPACITY_FROM: Final = 0.5
-"""On the scale; below it the heat map fades out, so that what is nothing leaves the picture as it is."""
+_HEAT_FADES: Final = (0.2, 0.5)
+"""Levels between which the heat map fades in: what flawless pictures reach hardly shows."""
 _COMPRESSION: Final = 1
 
 
@@ -130,7 +130,7 @@ def _heat(picture: PIL.Image.Image, values: FloatArray) -> PIL.Image.Image:
     steps = np.linspace(0, 1, len(_HEAT))
     share = np.arange(256) / 255
     colours = np.stack([np.interp(share, steps, channel) for channel in zip(*_HEAT, strict=True)], axis=1)
-    opacity = np.minimum(share / _FULL_OPACITY_FROM, 1) * _HEAT_OPACITY * 255
+    opacity = np.interp(share, _HEAT_FADES, (0, _HEAT_OPACITY)) * 255
     layer = PIL.Image.fromarray(np.rint(colours).astype(np.uint8)[levels])
     picture.paste(layer, mask=PIL.Image.fromarray(np.rint(opacity).astype(np.uint8)[levels]))
     return picture

@@ -7,12 +7,15 @@ coloured picture (somebody's rendering of a map), several pages, numbers that ar
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
+
+from orchestrator.errors import DataError
 
 FloatArray = NDArray[np.float32]
 SUFFIXES: Final = (".png", ".tif", ".tiff", ".npy")
@@ -25,6 +28,19 @@ class HintError(Exception):
 def places(folder: Path, key: str) -> tuple[Path, ...]:
     """Return where the map of a query may lie: its own path in `folder`, with each suffix."""
     return tuple((folder / key).with_suffix(suffix) for suffix in SUFFIXES)
+
+
+def refuse_shared(keys: Sequence[str]) -> None:
+    """Make sure that each query has a place of its own for its map.
+
+    Raises:
+        DataError: naming two queries whose paths differ in their suffixes alone.
+    """
+    by_stem: dict[str, str] = {}
+    for key in keys:
+        other = by_stem.setdefault(key.rpartition(".")[0], key)
+        if other != key:
+            raise DataError(f"{other} and {key} would have their anomaly maps at the same place.")
 
 
 def find(folder: Path, key: str) -> Path:

@@ -18,6 +18,6 @@ def sentence(hints: Mapping[str, Any]) -> str:
     style = hints.get("style")
     return {
         "": "",
-        "oracle": f"ORACLE: the models were shown the true defects ({style}). This is not what they find themselves.",
+        "oracle": f"ORACLE: the models were shown the true defects ({style}): the scores are not their own.",
         "hints": f"With hints: the models were shown an anomaly detector's output ({style}).",
     }[label(hints)]

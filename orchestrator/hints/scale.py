@@ -1,19 +1,23 @@
-"""One scale for all the maps of a product: what is nothing, what is the strongest, where a defect begins.
+"""One scale for all the maps of a product: what is nothing, where a defect begins, what is the strongest.
 
 Detectors write any range, often another for each product, so a scale has to come from the maps themselves.
 Taken from one map, it would make the noise of every flawless part look like a defect. So it is taken over all
 of a product's maps, whatever their labels, and from two numbers of each, so that nothing large is held:
 
-- 0 is the median of the maps' medians: what most of a normal picture shows;
-- 1 is the 95th percentile of the maps' highest points: what strong defects reach; a few freaks lie above it.
+- nothing is the median of the maps' medians: what most of a picture shows;
+- the strongest is the 95th percentile of the maps' highest points: what a few freaks exceed;
+- a defect begins at the geometric mean, above nothing, of the 10th and the 95th percentile of the highest
+  points: as many times above what a flawless picture reaches as it is below a strong defect.
 
-A region is marked from 0.5 on, unless a threshold is given in the maps' own range. The price: where a product
-has no defect at all, its strangest pictures are marked, and where it has a single map, that map is stretched.
+Levels are 0, 0.5 and 1 there, and a power of the map's own values in between; a flawless picture reaches
+about 0.25. The price: where a product has no defect at all, its strangest pictures are marked, and a
+product's only map is stretched.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -21,8 +25,12 @@ import numpy as np
 
 from orchestrator.hints.formats import FloatArray
 
+BEGINS: Final = 0.5
+"""The level at which a defect begins."""
+_FLAWLESS_PERCENT: Final = 10.0
 _STRONGEST_PERCENT: Final = 95.0
-MARKED: Final = 0.5
+_FIRST_SHARE, _LAST_SHARE = 0.1, 0.9
+"""Of the way from nothing to the strongest: where a defect begins at the earliest and at the latest."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -35,23 +43,23 @@ class Extent:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Scale:
-    """What is nothing and what is the strongest, in the maps' own range."""
+    """From the maps' own values to levels."""
 
     nothing: float
     strongest: float
+    power: float
 
     def level(self, value: float) -> float:
-        """Place a value of the maps' own range on the scale: 0 is nothing, 1 the strongest."""
-        return (value - self.nothing) / self._span
+        """Return the level of one value of the maps' own range."""
+        return float(self.levels(np.array([value], np.float32))[0])
 
     def levels(self, values: FloatArray) -> FloatArray:
-        """Place a map on the scale; what lies beyond either end stays beyond it."""
-        return np.asarray((values - np.float32(self.nothing)) / np.float32(self._span), np.float32)
-
-    @property
-    def _span(self) -> float:
+        """Return the levels of a map, from 0 up; a few are above 1."""
+        above = np.maximum(values - np.float32(self.nothing), np.float32(0))
         # Maps that show nothing at all have no span; whatever is no 0 keeps their levels at 0.
-        return self.strongest - self.nothing or 1.0
+        return np.asarray(
+            (above / np.float32(self.strongest - self.nothing or 1.0)) ** np.float32(self.power)
+        )
 
 
 def extent(values: FloatArray) -> Extent:
@@ -62,7 +70,12 @@ def extent(values: FloatArray) -> Extent:
 def scale_over(extents: Sequence[Extent]) -> Scale:
     """Return the scale of a product's maps; without any, one on which nothing is marked."""
     if not extents:
-        return Scale(0.0, 0.0)
+        return Scale(0.0, 0.0, 1.0)
     nothing = float(np.median([each.median for each in extents]))
-    strongest = float(np.percentile([each.peak for each in extents], _STRONGEST_PERCENT))
-    return Scale(nothing, max(nothing, strongest))
+    peaks = [max(each.peak, nothing) for each in extents]
+    flawless, strongest = (float(p) for p in np.percentile(peaks, [_FLAWLESS_PERCENT, _STRONGEST_PERCENT]))
+    if strongest <= nothing:
+        return Scale(nothing, nothing, 1.0)
+    begins = math.sqrt((flawless - nothing) / (strongest - nothing))
+    share = min(max(begins, _FIRST_SHARE), _LAST_SHARE)
+    return Scale(nothing, strongest, math.log(BEGINS) / math.log(share))

@@ -111,7 +111,7 @@ def plain_line(name: str, p: Progress) -> str:
     """Return one model's state as one line, for logs."""
     parts = [
         f"{name}: {p.done}/{p.total}",
-        f"{accuracy_so_far(p)} right so far",
+        *([f"{accuracy_so_far(p)} right so far"] if p.right is not None else []),
         f"{p.counts[Outcome.FAILED]} failed",
         f"{p.counts[Outcome.UNREADABLE]} unreadable",
         f"{p.counts[Outcome.REFUSED]} refused",
@@ -126,7 +126,7 @@ def accuracy_so_far(p: Progress) -> str:
 
     It counts questions. The final figures average over subtasks and resample whole images.
     """
-    if not p.done:
+    if not p.done or p.right is None:
         return "-"
     from orchestrator.scoring.intervals import wilson
 
