@@ -1,4 +1,4 @@
-"""Every tiny checkpoint, requests that use all that an inspection can hold, and what the library says to them.
+"""Every tiny checkpoint, requests that use all an inspection can hold, and what the library says to them.
 
 A new family is a new folder: its checkpoints are the scripts `tests/services/NAME/tiny/*.py`.
 """
@@ -43,8 +43,8 @@ WORDS = (
 def pytest_collection_modifyitems(items):
     """All tests of a checkpoint run in one process, which then makes it once and starts few services."""
     for item in items:
-        if "checkpoint" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group(item.callspec.params["checkpoint"].stem))
+        for name in {"checkpoint", "one_of_each"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group(item.callspec.params[name].stem))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,10 +56,20 @@ class Checkpoint:
     folder: Path
 
 
-@pytest.fixture(scope="session", params=CHECKPOINTS, ids=lambda path: path.stem)
+def named(path):
+    return path.stem
+
+
+@pytest.fixture(scope="session", params=CHECKPOINTS, ids=named)
 def checkpoint(request, tiny):
-    script = request.param
-    return Checkpoint(script.parents[1].name, script.stem, tiny(script.stem))
+    """Each of them."""
+    return Checkpoint(request.param.parents[1].name, request.param.stem, tiny(request.param.stem))
+
+
+@pytest.fixture(scope="session", params={path.parents[1]: path for path in CHECKPOINTS}.values(), ids=named)
+def one_of_each(request, tiny):
+    """One for each service, for what does not depend on the checkpoint."""
+    return Checkpoint(request.param.parents[1].name, request.param.stem, tiny(request.param.stem))
 
 
 def image(seed, size, role=QUERY, caption=""):
@@ -88,13 +98,13 @@ def question(name, options=4):
     )
 
 
-def inspection(*images, questions=("q1", "q2", "q3"), tokens=12, **fields):
+def inspection(*images, questions=("q1", "q2", "q3"), tokens=8, **fields):
     """A request with these images; the questions' names decide their words."""
     return pb.AnswerRequest(
         inspection_id="i",
         images=images,
         questions=[question(name) for name in questions],
-        generation=pb.Generation(max_new_tokens=tokens, max_reasoning_tokens=16, option_scores=True),
+        generation=pb.Generation(max_new_tokens=tokens, max_reasoning_tokens=12, option_scores=True),
         **fields,
     )
 
@@ -121,7 +131,7 @@ REQUESTS = {
         questions=("q4", "q5"),
     ),
     "text_only": inspection(questions=("q6", "q7")),
-    "one_question": inspection(TEMPLATES[0], image("odd", TALL), questions=("q8",), tokens=20),
+    "one_question": inspection(TEMPLATES[0], image("odd", TALL), questions=("q8",), tokens=16),
     "own_instruction": inspection(QUERY_IMAGE, prompting=pb.Prompting(instruction="Say a letter.")),
     "history": inspection(TEMPLATES[0], QUERY_IMAGE, prompting=pb.Prompting(conversation_history=True)),
     "history_that_goes_on": inspection(

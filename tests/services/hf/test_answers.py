@@ -40,28 +40,31 @@ def differences(responses, expected):
     return found
 
 
-def test_each_text_is_the_librarys_when_an_inspection_comes_alone(service, requests, library):
-    found = {name: differences(service.ask(request), library[name]) for name, request in requests.items()}
+@pytest.fixture(scope="module")
+def alone(service, requests):
+    """What the service says to each request when nothing else is under way."""
+    return {name: service.ask(request) for name, request in requests.items()}
+
+
+def test_each_text_is_the_librarys_when_an_inspection_comes_alone(alone, library):
+    found = {name: differences(responses, library[name]) for name, responses in alone.items()}
     assert not {name: each for name, each in found.items() if each}
+
+
+def test_option_scores_are_those_of_the_logits_over_all_tokens_that_spell_a_letter(alone, library):
+    for name, responses in alone.items():
+        for question_id, response in responses.items():
+            scores = {each.letter: each.log_probability for each in response.answered.option_scores}
+            expected = library[name][question_id]["scores"]
+            assert scores == pytest.approx({letter: expected[letter] for letter in scores}, abs=1e-5)
+            assert "".join(scores) == (
+                "" if name == "thoughts_in_each_answer" else "ABCD"
+            )  # thoughts come first
 
 
 def test_each_text_is_the_librarys_among_other_inspections(service, requests, library):
     """Of other sizes, with other images: what one leaves behind on the model must not reach the next."""
-    names = [*requests, *reversed(requests)]
-    with concurrent.futures.ThreadPoolExecutor(len(names)) as pool:
-        answered = list(pool.map(lambda name: service.ask(requests[name]), names))
-    found = [(name, differences(each, library[name])) for name, each in zip(names, answered, strict=True)]
-    assert not [each for each in found if each[1]]
-
-
-def test_option_scores_are_those_of_the_logits_over_all_tokens_that_spell_a_letter(
-    service, requests, library
-):
-    for name, request in requests.items():
-        for question_id, response in service.ask(request).items():
-            expected = library[name][question_id]["scores"]
-            scores = {each.letter: each.log_probability for each in response.answered.option_scores}
-            if request.prompting.chain_of_thought == pb.CHAIN_OF_THOUGHT_PER_QUESTION:
-                assert not scores  # its first words are thoughts
-            else:
-                assert scores == pytest.approx({letter: expected[letter] for letter in "ABCD"}, abs=1e-5)
+    with concurrent.futures.ThreadPoolExecutor(len(requests)) as pool:
+        answered = dict(zip(requests, pool.map(service.ask, requests.values()), strict=True))
+    found = {name: differences(responses, library[name]) for name, responses in answered.items()}
+    assert not {name: each for name, each in found.items() if each}
