@@ -16,7 +16,7 @@ class Intern(Family):
     name = "internvl"
     model_types = frozenset({"internvl"})
 
-    def limit_pixels(self, processor: Any, max_pixels: int) -> None:
+    def limit_pixels(self, processor: Any, config: Any, max_pixels: int) -> None:
         """Allow as many tiles as have that area."""
         tile = _tile_pixels(processor)
         if max_pixels < tile:

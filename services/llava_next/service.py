@@ -21,7 +21,7 @@ class Llava(Family):
         """Put the instruction into the first user turn."""
         return without_system(messages)
 
-    def limit_pixels(self, processor: Any, max_pixels: int) -> None:
+    def limit_pixels(self, processor: Any, config: Any, max_pixels: int) -> None:
         """Leave out the arrangements of tiles that are larger."""
         pinpoints = getattr(processor.image_processor, "image_grid_pinpoints", None)
         if not pinpoints:
@@ -30,7 +30,7 @@ class Llava(Family):
         if not small:
             least = min(each[0] * each[1] for each in pinpoints)
             raise ValueError(f"the smallest arrangement of its tiles has {least} pixels")
-        processor.image_processor.image_grid_pinpoints = small
+        processor.image_processor.image_grid_pinpoints = config.image_grid_pinpoints = small
 
     def max_pixels(self, processor: Any) -> int:
         """The largest arrangement of tiles, or the one size that there is."""

@@ -25,7 +25,7 @@ class MiniCPM(Family):
         """Answer without thoughts of its own, unless the question asks for them."""
         return {"enable_thinking": False}
 
-    def limit_pixels(self, processor: Any, max_pixels: int) -> None:
+    def limit_pixels(self, processor: Any, config: Any, max_pixels: int) -> None:
         """Allow as many slices as have that area."""
         slice_pixels = processor.image_processor.scale_resolution**2
         if max_pixels < slice_pixels:

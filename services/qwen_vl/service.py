@@ -20,7 +20,7 @@ class Qwen(Family):
     def __init__(self) -> None:
         self._patch_size = 14
 
-    def limit_pixels(self, processor: Any, max_pixels: int) -> None:
+    def limit_pixels(self, processor: Any, config: Any, max_pixels: int) -> None:
         """Set the largest area; smaller images keep their size."""
         size = processor.image_processor.size
         least = size["shortest_edge"]

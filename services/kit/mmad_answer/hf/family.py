@@ -33,8 +33,8 @@ class Family(abc.ABC):
         """Variables for the chat template besides the messages."""
         return {}
 
-    def limit_pixels(self, processor: Any, max_pixels: int) -> None:
-        """Set the processor so that an image of more than `max_pixels` becomes a smaller one.
+    def limit_pixels(self, processor: Any, config: Any, max_pixels: int) -> None:
+        """Set the processor, and the model's config, so that images of more than `max_pixels` become smaller.
 
         Raises:
             ValueError: the checkpoint cannot do that; says what it can.

@@ -84,7 +84,12 @@ def load(options: TransformersOptions, family: Family) -> Loaded:
     notes: list[str] = []
     attention = _attention(options, placement, notes)
     model = _model(options, where, placement, attention, config)
-    processor = _processor(options, family, where)
+    processor = _processor(options, where)
+    if options.max_pixels is not None:
+        try:
+            family.limit_pixels(processor, model.config, options.max_pixels)
+        except ValueError as error:
+            raise LoadError(f"--max-pixels {options.max_pixels}: {error}") from None
     revision = str(config.get("_commit_hash") or "") or folder_fingerprint(Path(options.checkpoint))
     max_pixels = family.max_pixels(processor)
     return Loaded(model, processor, revision, attention, max_pixels, tuple(notes))
@@ -145,6 +150,7 @@ def _placement(options: TransformersOptions) -> dict[str, Any]:
 
 
 def _attention(options: TransformersOptions, placement: Mapping[str, Any], notes: list[str]) -> str:
+    """The implementation to use; a note, if it is not the one that was asked for."""
     on_gpu = placement["device_map"] == "auto" or "cuda" in placement["device_map"][""]
     flash = is_flash_attn_2_available() and on_gpu and options.dtype != "float32"
     if options.attention == "flash_attention_2" and not flash:
@@ -199,19 +205,17 @@ def _compute_dtype(options: TransformersOptions, config: Mapping[str, Any]) -> A
     return getattr(torch, str(own) if options.dtype == "auto" else options.dtype)
 
 
-def _processor(options: TransformersOptions, family: Family, where: str) -> Any:
+def _processor(options: TransformersOptions, where: str) -> Any:
     with _explained(where, "its tokenizer or image processor cannot be loaded"):
         processor = AutoProcessor.from_pretrained(
             options.checkpoint, revision=options.revision, backend=IMAGE_BACKEND, trust_remote_code=False
         )
     if not getattr(processor, "chat_template", None):
         raise LoadError(f"{where}: has no chat template, so nothing says how to put a question to it")
+    # Where its files are missing, the library makes an empty tokenizer and says nothing.
+    if processor.tokenizer.decode(processor.tokenizer.encode("A", add_special_tokens=False)).strip() != "A":
+        raise LoadError(f"{where}: its tokenizer is missing or broken: it cannot spell the letter A")
     processor.tokenizer.padding_side = "left"
-    if options.max_pixels is not None:
-        try:
-            family.limit_pixels(processor, options.max_pixels)
-        except ValueError as error:
-            raise LoadError(f"--max-pixels {options.max_pixels}: {error}") from None
     return processor
 
 
