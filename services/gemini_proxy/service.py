@@ -46,7 +46,7 @@ class GeminiProxy(RemoteModel[GeminiOptions]):
 
     def __init__(self, options: GeminiOptions) -> None:
         super().__init__(options)
-        self._dialect: Final = GeminiDialect(
+        self._gemini: Final = GeminiDialect(
             options.model,
             media_resolution=options.media_resolution,
             thinking_budget=options.thinking_budget,
@@ -55,14 +55,14 @@ class GeminiProxy(RemoteModel[GeminiOptions]):
 
     def dialect(self) -> Dialect:
         """Gemini's."""
-        return self._dialect
+        return self._gemini
 
     def describe(self) -> Card:
         """Say which model answers; its version is known once the provider has told it."""
-        options, information = self.options, self._dialect.information
+        options, information = self.options, self._gemini.information
         budget = "the model's own" if options.thinking_budget is None else str(options.thinking_budget)
         return Card(
-            name=options.name or options.model,
+            name=self.shared_name(),
             family="gemini",
             checkpoint=options.model,
             revision=information.version,

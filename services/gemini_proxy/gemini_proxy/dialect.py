@@ -70,9 +70,10 @@ class GeminiDialect(Dialect):
 
     def request(self, messages: Sequence[Said], wanted: Wanted) -> Request:
         """A call of `generateContent`."""
+        asked = wanted.generation.max_reasoning_tokens
         config = generation_config(
             wanted.generation,
-            self._thinking(wanted.generation),
+            Thinking(self.information.thinking, self._thinking_budget if asked is None else asked),
             max_tokens=wanted.max_tokens,
             scored=bool(wanted.scored_letters),
             media_resolution=self._media_resolution,
@@ -88,8 +89,3 @@ class GeminiDialect(Dialect):
     def fault(self, status: int, body: Json) -> ProviderError:
         """A `google.rpc.Status`."""
         return fault(status, body)
-
-    def _thinking(self, generation: Generation) -> Thinking:
-        asked = generation.max_reasoning_tokens
-        budget = self._thinking_budget if asked is None else asked
-        return Thinking(self.information.thinking, budget)

@@ -14,6 +14,8 @@ from mmad_answer.remote.faults import Kind, ProviderError, kind_of_status
 _TOO_LONG: Final = "exceeds the maximum number of tokens"
 """Only the words tell this fault from others of the kind INVALID_ARGUMENT."""
 _TOO_LARGE: Final = "payload size exceeds the limit"
+_SETUP: Final = ("FAILED_PRECONDITION", "NOT_FOUND")
+"""No billing account or a country in which the API is not offered; no such model."""
 _PER_DAY: Final = "PerDay"
 """In the name of a quota: "GenerateRequestsPerDayPerProjectPerModel-FreeTier"."""
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)s")
@@ -25,20 +27,17 @@ def fault(status: int, body: Any) -> ProviderError:
     try:
         error = ErrorReply.model_validate(body).error
     except pydantic.ValidationError:
-        return ProviderError(kind_of_status(status), f"HTTP status {status}")
-    kind = _kind(status, error)
-    name = f" ({error.status})" if error.status else ""
-    message = f"{error.message or 'HTTP status'} [{status}{name}]"
-    if _TOO_LARGE in error.message:
-        message += "; --max-image-bytes or --max-image-side make the images smaller"
-    return ProviderError(kind, message, _retry_seconds(error))
+        return ProviderError(kind_of_status(status), "")
+    message = error.message
+    if _TOO_LARGE in message:
+        message += " (--max-image-bytes or --max-image-side make the images smaller)"
+    return ProviderError(_kind(status, error), message, _retry_seconds(error))
 
 
 def _kind(status: int, error: Status) -> Kind:
     if any(_PER_DAY in name for name in _exceeded_quotas(error)):
         return Kind.BUDGET_SPENT
-    # FAILED_PRECONDITION: no billing account, or a country in which the API is not offered.
-    if "API_KEY_INVALID" in _reasons(error) or error.status == "FAILED_PRECONDITION":
+    if error.status in _SETUP or "API_KEY_INVALID" in _reasons(error):
         return Kind.UNUSABLE
     if _TOO_LONG in error.message:
         return Kind.CONTEXT_TOO_LONG

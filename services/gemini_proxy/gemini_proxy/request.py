@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -13,8 +14,6 @@ from mmad_answer.remote.dialect import ImagePart, Said
 from mmad_answer.remote.images import SentImage
 
 _ROLES: Final = {Speaker.USER: "user", Speaker.ASSISTANT: "model"}
-_NO_ANSWER: Final = "(no answer)"
-"""Stands for a turn whose answer was empty: the API takes no part without content."""
 _SEEDS: Final = 2**31
 """The API's seed is a signed 32-bit number; the contract's has 64 bits."""
 MOST_LOGPROBS: Final = 20
@@ -57,10 +56,8 @@ def conversation(messages: Sequence[Said]) -> dict[str, Any]:
     """The system's words by themselves, then the turns."""
     system, *turns = messages
     return {
-        "systemInstruction": {"parts": [_part(each) for each in system.parts]},
-        "contents": [
-            {"role": _ROLES[turn.speaker], "parts": [_part(each) for each in turn.parts]} for turn in turns
-        ],
+        "systemInstruction": {"parts": _parts(system)},
+        "contents": [{"role": _ROLES[turn.speaker], "parts": _parts(turn)} for turn in turns],
     }
 
 
@@ -78,7 +75,7 @@ def generation_config(
     Args:
         generation: what the caller asks for; greedy where it leaves the temperature open.
         thinking: of this request.
-        max_tokens: of the reply without its thoughts; None: the model's own bound.
+        max_tokens: of the reply, with its thoughts where `generation` bounds them; None: the model's own.
         scored: whether the log probabilities are wanted.
         media_resolution: "low", "medium", "high", or "default": the model's own.
         output_token_limit: the model's, thoughts included; 0: unknown.
@@ -89,7 +86,8 @@ def generation_config(
     if generation.seed is not None:
         config["seed"] = generation.seed % _SEEDS
     if max_tokens is not None:
-        most = max_tokens + thinking.room
+        # A caller who bounds the thoughts has counted them in.
+        most = max_tokens if generation.max_reasoning_tokens is not None else max_tokens + thinking.room
         config["maxOutputTokens"] = min(most, output_token_limit or most)
     if scored:
         config |= {"responseLogprobs": True, "logprobs": MOST_LOGPROBS}
@@ -100,5 +98,12 @@ def generation_config(
     return config
 
 
-def _part(part: str | ImagePart) -> Mapping[str, Any]:
-    return {"text": part or _NO_ANSWER} if isinstance(part, str) else part
+def _parts(said: Said) -> list[Mapping[str, Any]]:
+    """The parts of a turn; texts side by side are one, so that none holds a mere line break."""
+    parts: list[Mapping[str, Any]] = []
+    for are_texts, group in itertools.groupby(said.parts, lambda part: isinstance(part, str)):
+        if are_texts:
+            parts.append({"text": "".join(str(part) for part in group)})
+        else:
+            parts += [part for part in group if not isinstance(part, str)]
+    return parts

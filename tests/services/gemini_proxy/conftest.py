@@ -1,13 +1,17 @@
 """The service as the kit loads it, and the API that it speaks to: a process that has the published schema."""
 
+import contextlib
+import io
 import json
 import subprocess
 import sys
 import urllib.request
 from pathlib import Path
 
+import PIL.Image
 import pytest
 
+from mmad.answer.v1 import answer_pb2 as pb
 from mmad_answer.loading import find_model_class
 
 FOLDER = Path(__file__).parents[3] / "services" / "gemini_proxy"
@@ -81,7 +85,7 @@ def schema(environment):
 @pytest.fixture(scope="session")
 def provider(schema):
     server = Path(__file__).parent / "schema" / "server.py"
-    command = [schema, server, "--key", KEY]
+    command = [schema, "-W", "ignore::FutureWarning", server, "--key", KEY]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield Api(process.stdout.readline().strip())
         process.stdin.close()  # which ends it
@@ -92,3 +96,69 @@ def api(provider):
     """The provider, with nothing to play and nothing recorded."""
     provider.play()
     return provider
+
+
+@pytest.fixture(scope="session")
+def key_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("secrets") / "gemini"
+    path.write_text(KEY + "\n")
+    return path
+
+
+@pytest.fixture(scope="session")
+def _services():
+    with contextlib.ExitStack() as stack:
+        yield {}, stack
+
+
+@pytest.fixture
+def service(_services, running, provider, key_file):
+    """Start the service, or give one that runs already with the same options."""
+    started, stack = _services
+
+    def start(*options, model="gemini-plain"):
+        line = ("--base-url", provider.address, "--model", model, "--key-file", str(key_file), *options)
+        if line not in started:
+            started[line] = stack.enter_context(running("gemini_proxy", *line))
+        return started[line]
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def question():
+    """Make a question of the contract with two options."""
+
+    def make(question_id, text):
+        options = [pb.Option(letter="A", text="Yes"), pb.Option(letter="B", text="No")]
+        return pb.Question(question_id=question_id, text=text, options=options)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def ask(question):
+    """Make a request: questions q1, q2, ... by their texts, images by their contents (the query last)."""
+
+    def make(*texts, images=(), **fields):
+        roles = [pb.IMAGE_ROLE_NORMAL_TEMPLATE] * (len(images) - 1) + [pb.IMAGE_ROLE_QUERY]
+        return pb.AnswerRequest(
+            inspection_id="i",
+            images=[pb.Image(role=role, content=each) for role, each in zip(roles, images, strict=False)],
+            questions=[question(f"q{i}", text) for i, text in enumerate(texts, 1)],
+            **fields,
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def encoded():
+    """Make an image file's bytes."""
+
+    def make(size=(40, 30), colour="teal", format="PNG"):  # noqa: A002 - Pillow's word
+        file = io.BytesIO()
+        PIL.Image.new("RGB", size, colour).save(file, format)
+        return file.getvalue()
+
+    return make

@@ -21,7 +21,7 @@ def test_the_system_speaks_apart_and_turns_keep_their_order_and_images_their_pla
     body = conversation(
         (
             Said(Speaker.SYSTEM, ("Inspect.",)),
-            Said(Speaker.USER, ("Image 1:", picture, "First?")),
+            Said(Speaker.USER, ("Image 1:", picture, "\n", "First?")),
             Said(Speaker.ASSISTANT, ("A",)),
             Said(Speaker.USER, ("Second?",)),
         )
@@ -35,25 +35,13 @@ def test_the_system_speaks_apart_and_turns_keep_their_order_and_images_their_pla
                 "parts": [
                     {"text": "Image 1:"},
                     {"inlineData": {"mimeType": "image/png", "data": data}},
-                    {"text": "First?"},
+                    {"text": "\nFirst?"},
                 ],
             },
             {"role": "model", "parts": [{"text": "A"}]},
             {"role": "user", "parts": [{"text": "Second?"}]},
         ],
     }
-
-
-def test_an_empty_answer_of_an_earlier_turn_does_not_become_an_empty_part():
-    body = conversation(
-        (
-            Said(Speaker.SYSTEM, ("S",)),
-            Said(Speaker.USER, ("First?",)),
-            Said(Speaker.ASSISTANT, ("",)),
-            Said(Speaker.USER, ("Second?",)),
-        )
-    )
-    assert body["contents"][1]["parts"] == [{"text": "(no answer)"}]
 
 
 def test_what_the_caller_leaves_open_is_greedy_and_else_the_models_own():
@@ -92,6 +80,12 @@ def test_thoughts_get_room_beside_the_answer_in_models_that_think(thinking, most
     got = config(thinking=thinking, max_tokens=16)
     assert got["maxOutputTokens"] == most
     assert got.get("thinkingConfig") == sent
+
+
+def test_a_bound_of_thoughts_that_the_request_names_is_counted_in_already():
+    asked = Generation(max_reasoning_tokens=512)
+    got = config(asked, Thinking(able=True, budget=512), max_tokens=16 + 512)
+    assert got["maxOutputTokens"] == 16 + 512
 
 
 def test_the_room_is_never_larger_than_the_models_limit():

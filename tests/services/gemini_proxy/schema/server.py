@@ -21,7 +21,7 @@ from typing import Any
 
 from google.ai import generativelanguage_v1beta as api
 from google.protobuf import json_format
-from google.rpc import error_details_pb2, status_pb2  # noqa: F401 - details are unpacked by their type's name
+from google.rpc import code_pb2, error_details_pb2, status_pb2  # noqa: F401 - details are unpacked by their type's name
 
 LOOKING = "models.get"
 LIMIT_BYTES = 20 * 1024 * 1024
@@ -129,7 +129,11 @@ class Reply:
             return self.raw.encode()
         body = self.body or {}
         if "error" in body:
-            json_format.ParseDict(body["error"], status_pb2.Status())
+            error = dict(body["error"])
+            code_pb2.Code.Value(
+                error.pop("status")
+            )  # over HTTP, the code's name stands beside the HTTP status
+            json_format.ParseDict(error, status_pb2.Status())
         elif "supportedGenerationMethods" in body:
             json_format.ParseDict(body, api.Model.pb(api.Model()))
         else:
@@ -184,7 +188,7 @@ class Script:
         """The reply to a request whose last turn says `words`."""
         with self._lock:
             for each in self._replies:
-                if each.when in words:
+                if each.when == words or (each.when in words and words != LOOKING):
                     if not each.always:
                         self._replies.remove(each)
                     return each
