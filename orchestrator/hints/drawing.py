@@ -28,7 +28,7 @@ _LINE_SHARE: Final = 0.006
 """Of the picture's long side; its white edges are half as wide, on either side."""
 _GAP_SHARE: Final = 0.02
 """Of the picture's long side: parts so near to each other share a box."""
-_TINT: Final = 0.45
+_TINT: Final = 0.5
 """How much of a highlighted region is colour."""
 _HEAT: Final = ((0, 0, 255), (0, 255, 255), (255, 255, 0), (255, 0, 0))
 """From nothing to the strongest, at equal steps."""

@@ -99,17 +99,20 @@ def _picture(content: bytes) -> FloatArray:
         if (pictures := getattr(image, "n_frames", 1)) > 1:
             raise HintError(f"holds {pictures} pictures, and a map is one")
         if image.mode == "P":
-            return _one_channel(np.asarray(image.convert("RGB")))
-        opaque = image.convert(image.mode.removesuffix("A")) if image.mode in ("LA", "RGBA") else image
-        return _one_channel(np.asarray(opaque))
-
-
-def _one_channel(array: NDArray[Any]) -> FloatArray:
-    """Drop axes of length one, and channels that repeat the first."""
-    if array.ndim == 3 and array.shape[2] == 3:
+            array = np.asarray(image.convert("RGB"))
+        elif image.mode in ("LA", "RGBA"):
+            array = np.asarray(image.convert(image.mode.removesuffix("A")))
+        else:
+            array = np.asarray(image)
+    if array.ndim == 3:
         if (array != array[..., :1]).any():
             raise HintError("is a coloured picture; a map has one channel of numbers")
         array = array[..., 0]
+    return _one_channel(array)
+
+
+def _one_channel(array: NDArray[Any]) -> FloatArray:
+    """Drop axes of length one beyond two."""
     array = array.squeeze() if array.ndim > 2 else array
     if array.ndim != 2 or not array.size:
         raise HintError(f"has the shape {'x'.join(map(str, array.shape))}; a map is height x width")

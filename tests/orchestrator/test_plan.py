@@ -1,15 +1,25 @@
 """Samples and a protocol make inspections."""
 
 import dataclasses
+import pathlib
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import DataError
-from orchestrator.options import Protocol
+from orchestrator.hints.ground_truth import GroundTruth
+from orchestrator.hints.images import Hints
+from orchestrator.options import HintStyle, Protocol
 from orchestrator.plan import build_plan, completed, effective_shots, fingerprint, fit, identity, inspections
 from orchestrator.vocabulary import ImageRole
+
+
+def hinted(dataset, protocol, style=HintStyle.BOX):
+    """A plan that shows the true defects."""
+    hints = Hints(GroundTruth(pathlib.Path(dataset.root)), style)
+    return dataclasses.replace(build_plan(dataset, protocol), hints=hints)
+
 
 protocols = st.builds(
     Protocol,
@@ -70,6 +80,35 @@ def test_what_does_not_fit_is_left_out_but_never_the_query(dataset, protocol, ro
             assert [i for i in fitted.images if i.role is ImageRole.DEFECT_EXAMPLE] == examples
         shots = sum(i.role is ImageRole.NORMAL_TEMPLATE for i in fitted.images)
         assert shots == effective_shots(plan, room)
+
+
+def test_a_hint_comes_after_every_query_with_one_caption_whatever_the_label(dataset):
+    plan = hinted(dataset, Protocol(shots=2, defect_examples=1))
+    made = list(inspections(plan))
+    assert {i.images[-1].role for i in made} == {ImageRole.EXPERT_HINT}
+    assert {i.images[-2].role for i in made} == {ImageRole.QUERY}
+    assert all(i.images[-1].path == i.images[-2].path == i.sample.key for i in made)
+    assert {i.images[-1].caption for i in made} == {plan.hints.caption}
+    assert {i.sample.abnormal for i in made} == {True, False}
+
+
+@pytest.mark.parametrize("room", range(2, 9))
+def test_templates_and_examples_make_room_for_the_hint_and_shots_say_so(dataset, room):
+    plan = hinted(dataset, Protocol(shots=4, defect_examples=2))
+    for inspection in inspections(plan):
+        roles = [image.role for image in fit(inspection, room).images]
+        assert roles[-2:] == [ImageRole.QUERY, ImageRole.EXPERT_HINT]
+        assert len(roles) == min(room, 8)
+        assert roles.count(ImageRole.NORMAL_TEMPLATE) == effective_shots(plan, room)
+
+
+def test_hints_belong_to_the_identity_and_a_run_without_any_has_none_there(dataset):
+    plain = build_plan(dataset, Protocol())
+    assert "hints" not in identity(plain)
+    styles = [hinted(dataset, Protocol(), style) for style in HintStyle]
+    assert len({fingerprint(plan) for plan in (plain, *styles)}) == 1 + len(HintStyle)
+    assert identity(styles[0])["hints"]["source"] == "ground-truth"
+    assert completed(identity(plain)) == identity(plain)
 
 
 def test_images_stand_in_prompt_order_with_the_query_after_its_companions(dataset):

@@ -21,6 +21,7 @@ from orchestrator.dispatch import ConnectedModel, Effort, Ending, Prompting, wir
 from orchestrator.dispatch.client import CONTRACT
 from orchestrator.dispatch.fanout import fan_out
 from orchestrator.dispatch.pace import Pace
+from orchestrator.hints.images import Hints
 from orchestrator.vocabulary import (
     AskedQuestion,
     Attempt,
@@ -310,6 +311,7 @@ class House:
         self.effort = Effort(timeout_seconds=20, patience_seconds=10)
         self.pace = PACE
         self.stop = asyncio.Event()
+        self.hints: Hints | None = None
         self.taken: dict[str, int] = {}
         self.inspections_of: dict[str, list[Inspection]] = {}
         """Of models that do not get the same as all the others."""
@@ -377,6 +379,7 @@ class House:
             self.memory,
             self.stop,
             self.pace,
+            self.hints,
         )
 
 

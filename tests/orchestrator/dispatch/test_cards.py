@@ -30,6 +30,21 @@ CARD = ModelCard(
 )
 
 
+def test_a_model_with_room_for_one_image_takes_no_hint_beside_the_query():
+    one, two = (dataclasses.replace(CARD, max_images=number) for number in (1, 2))
+    assert unsupported(one, Prompting()) == []
+    assert unsupported(two, Prompting(), hints=True) == []
+    (reason,) = unsupported(one, Prompting(), hints=True)
+    assert "--hints" in reason
+
+
+def test_a_map_is_asked_only_of_a_model_that_gives_one():
+    assert unsupported(CARD, Prompting(anomaly_map=True)) == ["it gives no anomaly maps"]
+    able = dataclasses.replace(CARD, anomaly_map=True)
+    assert unsupported(able, Prompting(anomaly_map=True)) == []
+    assert not common([able, CARD]).anomaly_map
+
+
 def test_equal_identities_have_no_differences():
     assert differences(IDENTITY, dataclasses.replace(IDENTITY)) == []
 
