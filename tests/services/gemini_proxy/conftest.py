@@ -66,9 +66,7 @@ class Api:
 
     @property
     def requests(self):
-        """The calls of generateContent since the last `play`; each was as the schema demands, if it says no
-        `problem`.
-        """
+        """The calls of generateContent since `play`; `problem` is what the schema has against one."""
         return [each for each in self._record() if each["method"] == "POST"]
 
     def _record(self):
@@ -83,7 +81,7 @@ def schema(environment):
 
 
 @pytest.fixture(scope="session")
-def provider(schema):
+def gemini(schema):
     server = Path(__file__).parent / "schema" / "server.py"
     command = [schema, "-W", "ignore::FutureWarning", server, "--key", KEY]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -92,10 +90,11 @@ def provider(schema):
 
 
 @pytest.fixture
-def api(provider):
-    """The provider, with nothing to play and nothing recorded."""
-    provider.play()
-    return provider
+def api(gemini):
+    """The provider, with nothing to play and nothing recorded; all requests must be as the schema demands."""
+    gemini.play()
+    yield gemini
+    assert [each["problem"] for each in gemini.requests if each["problem"]] == []
 
 
 @pytest.fixture(scope="session")
@@ -106,21 +105,25 @@ def key_file(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def _services():
+def started(running):
+    """The services that run, by their options. In the end, the key must be in no log."""
+    services = {}
     with contextlib.ExitStack() as stack:
-        yield {}, stack
+        yield services, stack
+    for each in services.values():
+        assert KEY not in each.log.read_text()
 
 
 @pytest.fixture
-def service(_services, running, provider, key_file):
+def service(started, running, gemini, key_file):
     """Start the service, or give one that runs already with the same options."""
-    started, stack = _services
+    services, stack = started
 
     def start(*options, model="gemini-plain"):
-        line = ("--base-url", provider.address, "--model", model, "--key-file", str(key_file), *options)
-        if line not in started:
-            started[line] = stack.enter_context(running("gemini_proxy", *line))
-        return started[line]
+        line = ("--base-url", gemini.address, "--model", model, "--key-file", str(key_file), *options)
+        if line not in services:
+            services[line] = stack.enter_context(running("gemini_proxy", *line))
+        return services[line]
 
     return start
 

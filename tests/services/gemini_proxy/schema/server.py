@@ -11,6 +11,7 @@ import argparse
 import dataclasses
 import http.server
 import json
+import os
 import re
 import socket
 import struct
@@ -158,7 +159,6 @@ class Script:
         self._lock = threading.Lock()
         self._replies: list[Reply] = []
         self._record: list[dict[str, Any]] = []
-        self._under_way = 0
 
     def set(self, replies: list[dict[str, Any]]) -> None:
         """Forget everything and play these."""
@@ -168,16 +168,10 @@ class Script:
         with self._lock:
             self._replies, self._record = made, []
 
-    def begin(self, entry: dict[str, Any]) -> None:
-        """Note a request, and how many are under way with it."""
+    def note(self, entry: dict[str, Any]) -> None:
+        """Keep a request."""
         with self._lock:
-            self._under_way += 1
-            self._record.append({**entry, "under_way": self._under_way, "at_seconds": time.monotonic()})
-
-    def end(self) -> None:
-        """Note that a request has its reply."""
-        with self._lock:
-            self._under_way -= 1
+            self._record.append({**entry, "at_seconds": time.monotonic()})
 
     def record(self) -> list[dict[str, Any]]:
         """The requests, in the order in which they came."""
@@ -253,11 +247,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             except InvalidArgumentError as error:
                 entry["problem"] = str(error)
                 reply = refusal(400, "INVALID_ARGUMENT", str(error))
-        self.script.begin(entry)
-        try:
-            self._send(reply or self.script.next_for(words) or usual)
-        finally:
-            self.script.end()
+        self.script.note(entry)
+        self._send(reply or self.script.next_for(words) or usual)
 
     def _read(self) -> bytes:
         return self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -267,9 +258,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if reply.fault == "reset":
             # With no time to linger, closing resets the connection.
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.close_connection = True
-            self.connection.close()
-            return
+            os.close(self.connection.detach())
+            raise ConnectionResetError
         content = reply.content()
         self.send_response(reply.status)
         self.send_header("Content-Type", "application/json" if reply.raw is None else "text/html")
@@ -284,14 +274,24 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(content)
 
 
+class Server(http.server.ThreadingHTTPServer):
+    """Ends with its process, whatever is under way."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A connection that was cut is no error here."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 def main() -> None:
     """Serve until the standard input ends, with the process that holds its other side at the latest."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--key", required=True)
     Handler.key = parser.parse_args().key
     Handler.script = Script()
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(f"http://127.0.0.1:{server.server_address[1]}", flush=True)  # noqa: T201 - this is how it is found
     sys.stdin.read()
