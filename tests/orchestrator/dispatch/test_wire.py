@@ -129,6 +129,13 @@ def test_a_failure_is_one_line_for_people(failure, text):
     assert wire.reply(pb.AnswerResponse(question_id="q", failure=failure), 0).failure == text
 
 
+async def test_an_anomaly_map_is_asked_for_and_comes_back(house):
+    assert request(house, Prompting(anomaly_map=True)).generation.anomaly_map
+    assert not request(house).generation.anomaly_map
+    answered = pb.Answered(text="A", anomaly_map=b"png")
+    assert wire.reply(pb.AnswerResponse(question_id="q", answered=answered), 0).anomaly_map == b"png"
+
+
 def test_a_response_without_an_outcome_is_a_failure_of_the_service():
     assert "broke the contract" in wire.reply(pb.AnswerResponse(question_id="q"), 0).failure
 
@@ -143,7 +150,7 @@ def test_a_card_carries_all_that_the_service_says():
             quantization="4bit",
             device="cpu",
             limits=pb.Limits(max_images=1, max_in_flight=2, max_request_bytes=3, max_image_pixels=4),
-            capabilities=pb.Capabilities(option_scores=True, text_only=True),
+            capabilities=pb.Capabilities(option_scores=True, text_only=True, anomaly_map=True),
             environment={"torch": "2"},
             prompt_sha256="p",
             state=pb.STATE_LOADING,
@@ -162,6 +169,7 @@ def test_a_card_carries_all_that_the_service_says():
         4,
     )
     assert (card.option_scores, card.text_only, card.chain_of_thought) == (True, True, False)
+    assert card.anomaly_map
     assert (card.state, card.state_detail, card.notes) == ("loading", "60 %", ("one image",))
 
 

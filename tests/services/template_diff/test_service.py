@@ -170,7 +170,7 @@ def test_the_card_says_what_is_chance_and_what_is_ignored(model):
         assert promise in notes
     able = card.capabilities
     assert (able.option_scores, able.conversation_history, able.chain_of_thought) == (True, True, True)
-    assert (able.deterministic, able.text_only) == (True, True)
+    assert (able.deterministic, able.text_only, able.anomaly_map) == (True, True, True)
 
 
 def test_two_services_live_in_one_process(model, images, templates, defective, monkeypatch):
