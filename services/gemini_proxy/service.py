@@ -22,10 +22,10 @@ class GeminiOptions(RemoteOptions):
     model: str
     """A model's id: "gemini-2.5-flash"."""
     media_resolution: Literal["default", "low", "medium", "high"] = "default"
-    """How finely images are looked at; changes their tokens. Default: the model's own."""
+    """How finely images are looked at, and how many tokens they take; "default" is the model's own."""
     thinking_budget: int | None = None
-    """Tokens of hidden thoughts where the request says nothing; 0: none, where the model can. Default: as the
-    model likes."""
+    """Tokens of hidden thoughts, unless the request bounds them; 0: none, where the model can do without
+    (default: as the model likes)."""
     option_scores: bool = False
     """Offer option scores, which few models can give; a request of a few tokens finds out at the start."""
 
@@ -39,7 +39,7 @@ class GeminiOptions(RemoteOptions):
 
 
 class GeminiProxy(RemoteModel[GeminiOptions]):
-    """Asks a model of Gemini; what its requests and replies hold is `gemini_proxy.dialect`'s business."""
+    """Asks a model of Gemini behind Google's API for developers."""
 
     Options = GeminiOptions
     key_variables = ("GEMINI_API_KEY", "GOOGLE_API_KEY")

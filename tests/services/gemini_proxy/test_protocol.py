@@ -183,3 +183,14 @@ def test_the_card_says_which_model_answers_and_how(service, gemini):
     assert card.settings["base_url"] == gemini.address
     assert card.settings["reply_cache"] == "off"
     assert {"httpx", "tenacity", "pydantic"} <= set(card.environment)
+
+
+def test_a_reply_cache_answers_what_was_asked_before_and_stands_on_the_card(service, api, ask, tmp_path):
+    served = service("--reply-cache", str(tmp_path))
+    for _ in range(2):
+        assert served.ask(ask("Any defect?"))["q1"].answered.text == "A"
+    assert len(api.requests) == 1
+    served.ask(ask("Any defect?", generation=pb.Generation(seed=7)))
+    service("--reply-cache", str(tmp_path), "--media-resolution", "low").ask(ask("Any defect?"))
+    assert len(api.requests) == 3
+    assert served.card().settings["reply_cache"] == "on"
