@@ -31,14 +31,16 @@ def test_every_link_leads_somewhere(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_every_option_of_the_command_that_is_named_exists(page):
     """`orchestrator VERB ... --option`: the verb's help knows the option."""
-    for verb, rest in re.findall(r"orchestrator (run|score|export|data \w+)([^`\n]*)", page.read_text()):
+    for verb, rest in re.findall(
+        r"orchestrator (run|hints|score|export|data \w+)([^`\n]*)", page.read_text()
+    ):
         known = help_of(*verb.split())
         for option in re.findall(r"--[a-z][a-z-]+", rest):
             assert option in known, f"{verb} {option}"
 
 
 def test_every_option_that_running_md_names_alone_exists():
-    known = help_of("run") + help_of("score") + help_of("export")
+    known = help_of("run") + help_of("hints") + help_of("score") + help_of("export")
     for option in re.findall(r"`(--[a-z][a-z-]+)", (ROOT / "docs" / "running.md").read_text()):
         assert option in known, option
 

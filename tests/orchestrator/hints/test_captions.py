@@ -14,6 +14,7 @@ def test_each_style_is_described_in_its_own_words(oracle):
 @pytest.mark.parametrize("style", HintStyle)
 def test_an_oracle_is_not_called_a_detector_and_a_detector_not_called_right(style):
     assert "detector" not in caption(style, oracle=True)
+    assert "anomaly detector" in caption(style, oracle=False)
     assert "can be wrong" in caption(style, oracle=False)
 
 

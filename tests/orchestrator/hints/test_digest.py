@@ -23,12 +23,13 @@ def test_times_do_not_count(write, tmp_path):
     assert sampled_digest([("m", tmp_path / "m")]) == before
 
 
-@pytest.mark.parametrize("place", [0, 1000, 65535])
-def test_every_byte_of_a_small_file_counts(write, place):
-    content = bytearray(65536)
-    before = write(content)
-    content[place] = 1
-    assert write(content) != before
+@pytest.mark.parametrize("size", [1, 4096, 5000, 33_333, 65_536])
+def test_every_byte_of_a_small_file_counts(write, size):
+    before = write(bytes(size))
+    for place in {*range(0, size, 997), size - 1}:
+        content = bytearray(size)
+        content[place] = 1
+        assert write(content) != before
 
 
 def test_of_a_large_file_size_beginning_and_end_count(write):

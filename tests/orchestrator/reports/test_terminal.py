@@ -31,6 +31,14 @@ def test_the_plain_line_says_how_a_model_is_getting_on(progress):
     assert line.endswith("(2 of 3 replicas out of reach)")
 
 
+def test_where_nothing_is_right_or_wrong_nothing_is_said_of_it(progress):
+    progress.right = None
+    progress.add(Outcome.ANSWERED, right=False)
+    assert progress.right is None
+    assert plain_line("detector", progress).startswith("detector: 57/100, 2 failed, ")
+    assert terminal.accuracy_so_far(progress) == "-"
+
+
 def test_rate_and_time_left_are_of_this_session(progress):
     assert rate(progress) == pytest.approx(2.8, rel=0.05)
     assert time_left(progress) == pytest.approx(44 / 2.8, rel=0.05)
