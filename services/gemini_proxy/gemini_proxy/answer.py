@@ -69,8 +69,10 @@ def option_scores(logprobs: LogprobsResult, letters: Sequence[str]) -> tuple[Opt
 def _log_probability(letter: str, tokens: Iterable[ScoredToken]) -> float | None:
     """Summed over the listed tokens that spell the letter; None if none does."""
     listed = (each.log_probability for each in tokens if each.token.strip() == letter)
-    probability = math.fsum(math.exp(each) for each in listed if each is not None and each <= 0)
-    return min(0.0, math.log(probability)) if probability else None
+    probability = math.fsum(
+        math.exp(min(0.0, each)) for each in listed if each is not None and not math.isnan(each)
+    )
+    return math.log(min(1.0, probability)) if probability else None  # rounded, it may be above 1
 
 
 def _usage(usage: UsageMetadata) -> Usage:

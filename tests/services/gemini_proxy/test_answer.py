@@ -99,18 +99,24 @@ def test_a_letters_score_sums_the_tokens_that_spell_it_at_the_first_position(can
     assert scores["D"] is None  # not among those listed
 
 
-def test_a_certain_letter_has_probability_one_and_an_impossible_one_none(candidate):
-    body = scored(candidate)
-    body["candidates"][0]["logprobsResult"]["topCandidates"][0]["candidates"] = [
-        {"token": "A", "logProbability": 0.0},
-        {"token": "B", "logProbability": "-Infinity"},
-        {"token": "C"},
+@pytest.mark.parametrize(
+    ("tokens", "score"),
+    [
+        ([("A", 0.0)], 0.0),
+        ([("A", 1e-6)], 0.0),  # rounded up
+        ([("A", 1e9)], 0.0),
+        ([("A", -0.1), (" A", -0.1)], 0.0),
+        ([("A", "-Infinity")], None),
+        ([("A", "NaN")], None),
+        ([("A", None)], None),
+    ],
+)
+def test_a_score_is_a_log_probability_or_none(candidate, tokens, score):
+    listed = [
+        {"token": token, **({} if value is None else {"logProbability": value})} for token, value in tokens
     ]
-    assert read(body, "ABC").option_scores == (
-        OptionScore("A", 0.0),
-        OptionScore("B", None),
-        OptionScore("C", None),
-    )
+    body = candidate(logprobsResult={"topCandidates": [{"candidates": listed}]})
+    assert read(body, "A").option_scores == (OptionScore("A", score),)
 
 
 def test_there_are_no_scores_after_thoughts_in_refusals_or_where_none_were_wanted(candidate):

@@ -37,7 +37,7 @@ def test_a_spent_daily_quota_is_a_spent_budget_whatever_the_retry_delay_says(err
     assert got.kind is Kind.BUDGET_SPENT
 
 
-@pytest.mark.parametrize("delay", ["soon", "-1s", "1e999s", "NaN", 3, None])
+@pytest.mark.parametrize("delay", ["soon", "5s or so", "-1s", "1e999s", "NaN", 3, None])
 def test_a_retry_delay_that_is_no_duration_is_none(error, delay):
     got = fault(429, error(429, "RESOURCE_EXHAUSTED", "m", ("RetryInfo", {"retryDelay": delay})))
     assert got.retry_seconds is None
