@@ -6,11 +6,13 @@ import urllib.parse
 from collections.abc import Sequence
 from typing import Final
 
+import pydantic
+
 from gemini_proxy.answer import answer
 from gemini_proxy.faults import fault
 from gemini_proxy.messages import GenerateContentResponse, ModelInformation
 from gemini_proxy.request import Thinking, conversation, generation_config, image_part
-from mmad_answer.model import Answer, Generation
+from mmad_answer.model import Answer, BudgetSpentError, Generation, PassingFaultError, UnusableError
 from mmad_answer.prompt import Speaker
 from mmad_answer.remote.dialect import Dialect, ImagePart, Json, Request, Said, Wanted
 from mmad_answer.remote.faults import Kind, ProviderError
@@ -46,7 +48,10 @@ class GeminiDialect(Dialect):
 
     async def check(self, provider: Provider) -> None:
         """Ask for the model and, if option scores are to be given, for one letter with its probability."""
-        information = ModelInformation.model_validate(await provider.get(self._path))
+        information = _information(await provider.get(self._path))
+        if not information.name:
+            message = f"--base-url: what is at {self._path} is no model of Gemini's API"
+            raise ProviderError(Kind.UNUSABLE, message)
         if _METHOD not in information.supported_generation_methods:
             raise ProviderError(Kind.UNUSABLE, f"{information.name} does not generate text")
         self.information = information
@@ -57,8 +62,8 @@ class GeminiDialect(Dialect):
         wanted = Wanted(Generation(), max_tokens=1, scored_letters=("A",))
         try:
             reply = await provider.ask(self.request(_PROBE, wanted), wanted)
-        except ProviderError as error:
-            raise ProviderError(error.kind, f"--option-scores: {error}") from None
+        except (ProviderError, PassingFaultError, BudgetSpentError, UnusableError) as error:
+            raise ProviderError(Kind.UNUSABLE, f"--option-scores: {error}") from None
         if not reply.option_scores:
             reason = "it thinks first" if reply.usage.reasoning_tokens else "the reply holds none"
             message = f"--option-scores: this model gives no log probabilities of its answer: {reason}"
@@ -89,3 +94,11 @@ class GeminiDialect(Dialect):
     def fault(self, status: int, body: Json) -> ProviderError:
         """A `google.rpc.Status`."""
         return fault(status, body)
+
+
+def _information(body: Json) -> ModelInformation:
+    """What the API says about a model; nothing, if it is another API."""
+    try:
+        return ModelInformation.model_validate(body)
+    except pydantic.ValidationError:
+        return ModelInformation()
