@@ -7,6 +7,7 @@ import dataclasses
 import http.server
 import json
 import os
+import re
 import socket
 import struct
 import subprocess
@@ -115,6 +116,21 @@ def running(command, tmp_path_factory):
                     yield service
             finally:
                 process.kill()
+
+    return start
+
+
+@pytest.fixture
+def told(command):
+    """What a service that must not start prints: its one line."""
+
+    def start(name, *options):
+        ended = subprocess.run(**command(name, *options), capture_output=True, text=True, timeout=200)
+        assert ended.returncode == 1, ended.stderr
+        # It is alive and says so while it loads, and was never ready: a service that was ready does not end.
+        assert re.fullmatch(r"\S+ listening on \S+\n", ended.stdout)
+        [line] = ended.stderr.splitlines()
+        return line
 
     return start
 

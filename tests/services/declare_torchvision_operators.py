@@ -2,7 +2,7 @@
 
 The package index has torchvision for CUDA builds of torch only. Beside a CPU build its compiled operators do
 not load, and `import torchvision` fails because two of them were never declared. No model calls them, so a
-declaration is enough: a hook makes it just before torchvision is imported. This is for the environments of the
+declaration is enough: a hook makes it just before torchvision is imported. This is for environments of the
 tests, on machines without a GPU. Where torchvision works, or is not installed, nothing is changed.
 """
 

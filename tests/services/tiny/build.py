@@ -16,8 +16,10 @@ from text import END
 
 SPREAD = 0.2
 """Standard deviation of the weights, ten times the usual: else the same token follows whatever is shown."""
-SHARPNESS = 2.0
-"""Added to the norms of queries and keys, where there are any: else all of the prompt counts alike, and little."""
+SHARPNESS = 1.0
+"""Added to the norms of queries and keys, where there are any; else all of the prompt counts alike."""
+HEAD_WEIGHT = 0.25
+"""Of the last layer: which token is likeliest stays the same, and rounding shows less in its probability."""
 END_WEIGHT = 1.8
 """How much further than others the end's logit varies, so that some texts end before their limit."""
 
@@ -34,7 +36,9 @@ def main(script: str, folder: str) -> None:
                 parameter.normal_(0, SPREAD)
             elif "q_norm" in name or "k_norm" in name:
                 parameter += SHARPNESS
-        model.get_output_embeddings().weight[end] *= END_WEIGHT
+        head = model.get_output_embeddings().weight
+        head *= HEAD_WEIGHT
+        head[end] *= END_WEIGHT
     model.generation_config.eos_token_id = end
     model.generation_config.pad_token_id = processor.tokenizer.pad_token_id
     model.save_pretrained(folder)

@@ -12,7 +12,7 @@ import torch
 from mmad_answer.hf.options import TransformersOptions
 from mmad_answer.loading import find_model_class
 
-QwenVL = find_model_class(Path(__file__).parents[4] / "services" / "qwen_vl")
+QWEN_VL = Path(__file__).parents[4] / "services" / "qwen_vl"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Options(TransformersOptions):
     """Tokens of one text that fit."""
 
 
-class ShortOfMemory(QwenVL):
+class ShortOfMemory(find_model_class(QWEN_VL)):
     Options = Options
 
     def load(self):

@@ -1,4 +1,4 @@
-"""LLaVA-interleave: LLaVA's class, with a SigLIP tower, of which every feature is used, and a Qwen2 text model."""
+"""LLaVA-interleave: LLaVA's class, with a SigLIP tower, all features of it, and a Qwen2 text model."""
 
 import _llava
 import text
