@@ -8,6 +8,7 @@ With history they go one after the other, as each needs the answers before it; a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import TypeAlias
@@ -79,8 +80,10 @@ async def replies(inspection: Inspection, ask: Ask) -> AsyncGenerator[Reply, Non
                 turns.append(Turn(question, given.outcome.text))
         return
     yield await reply(questions[0], inspection.history)
-    async for given in _together([reply(question, inspection.history) for question in questions[1:]]):
-        yield given
+    rest = [reply(question, inspection.history) for question in questions[1:]]
+    async with contextlib.aclosing(_together(rest)) as arriving:
+        async for given in arriving:
+            yield given
 
 
 async def _analysis(inspection: Inspection, ask: Ask) -> Answer | Failure:

@@ -37,6 +37,8 @@ from mmad_answer.remote.transport import Received, Transport
 
 _AGAIN: Final = frozenset({Kind.RATE_LIMITED, Kind.PASSING})
 _LONGEST_BACKOFF_SECONDS: Final = 30.0
+_BACKOFF: Final = tenacity.wait_random_exponential(multiplier=0.5, max=_LONGEST_BACKOFF_SECONDS)
+"""Random, so that those who were turned away together do not come again together."""
 _CHECK_SECONDS: Final = 20.0
 """For a GET, which computes nothing."""
 _log = logging.getLogger(__name__)
@@ -45,12 +47,18 @@ _log = logging.getLogger(__name__)
 class Provider:
     """A provider behind one key. Belongs to one event loop; enter it to open its connections."""
 
-    def __init__(self, dialect: Dialect, key: Key | None, options: RemoteOptions) -> None:
+    def __init__(
+        self,
+        dialect: Dialect,
+        key: Key | None,
+        options: RemoteOptions,
+        backoff: tenacity.wait.wait_base = _BACKOFF,
+    ) -> None:
         self._dialect, self._options = dialect, options
         self._transport = Transport(options.base_url, dialect, key, options.concurrency)
         self._pace = Pace(options.concurrency, options.max_wait_seconds)
         self._cache = ReplyCache(options.reply_cache) if options.reply_cache else None
-        self._backoff = tenacity.wait_random_exponential(multiplier=0.5, max=_LONGEST_BACKOFF_SECONDS)
+        self._backoff = backoff
         self._replies = 0
         self._most_tokens = 1
         """Of one request so far, its reply included: what the next may take of the provider's allowance."""
@@ -154,7 +162,6 @@ class Provider:
     def _wait_seconds(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         asked = error.retry_seconds if isinstance(error, ProviderError) else None
-        # With jitter, so that those who were turned away together do not come again together.
         return (asked or 0.0) + self._backoff(state)
 
     def _give_up(self, error: ProviderError, others_were_answered: bool) -> NoReturn:

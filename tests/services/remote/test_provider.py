@@ -1,0 +1,325 @@
+"""Each fault over a real socket: what is asked again, how often, and how it ends."""
+
+import asyncio
+import logging
+import socket
+import threading
+
+import pytest
+
+from mmad_answer.model import (
+    Answer,
+    BudgetSpentError,
+    FinishReason,
+    Generation,
+    PassingFaultError,
+    UnusableError,
+)
+from mmad_answer.remote.dialect import Request, Wanted
+from mmad_answer.remote.faults import Kind, ProviderError
+
+KEY = "sk-test-0123456789"
+REQUEST = Request("/ask", {"said": "hello"})
+WANTED = Wanted(Generation())
+GOOD = {"text": "A"}
+
+
+@pytest.fixture(autouse=True)
+def no_key_in_the_log(caplog):
+    """Whatever happens, at every level of every library."""
+    with caplog.at_level(logging.DEBUG):
+        yield
+    assert KEY not in caplog.text
+
+
+PASSING_FAULTS = {
+    "429": lambda server: server.reply(429, {"message": "slow down"}),
+    "408": lambda server: server.reply(408, {}),
+    "409": lambda server: server.reply(409, {}),
+    "500": lambda server: server.reply(500, {"message": "oops"}),
+    "503": lambda server: server.reply(503, "<html>", retry_after="0"),
+    "529": lambda server: server.reply(529, {}),
+    "reset": lambda server: server.reset(),
+    "half a body": lambda server: server.half(GOOD),
+    "HTML": lambda server: server.reply(200, "<html><title>Sign in</title></html>"),
+    "empty": lambda server: server.reply(200, ""),
+    "another JSON": lambda server: server.reply(200, {"words": "A"}),
+    "a list": lambda server: server.reply(200, [1]),
+    "silence": lambda server: server.silence(),
+}
+each_passing_fault = pytest.mark.parametrize("fault", PASSING_FAULTS.values(), ids=PASSING_FAULTS)
+
+
+@each_passing_fault
+async def test_after_a_passing_fault_the_same_is_asked_again(provider, opened, fault):
+    provider.play(fault(provider), provider.reply(200, GOOD))
+    async with opened(timeout_seconds=0.5) as one:
+        assert (await one.ask(REQUEST, WANTED)).text == "A"
+    first, second = provider.posts
+    assert (first.path, first.body) == (second.path, second.body) == ("/ask", {"said": "hello"})
+
+
+@each_passing_fault
+async def test_attempts_are_bounded_and_an_outage_is_a_passing_fault(provider, opened, fault):
+    provider.play(fault(provider))
+    async with opened(timeout_seconds=0.2, attempts=3) as one:
+        with pytest.raises(PassingFaultError, match=provider.url):
+            await one.ask(REQUEST, WANTED)
+    assert len(provider.posts) == 3
+
+
+async def test_when_others_are_answered_meanwhile_the_fault_is_the_requests_own(provider, opened):
+    async with opened(attempts=3) as one:
+
+        def answer_another(handler):
+            asyncio.run_coroutine_threadsafe(one.ask(REQUEST, WANTED), loop).result(10)
+            provider.reply(500, {"message": "this one hurts"})(handler)
+
+        loop = asyncio.get_running_loop()
+        fault = provider.reply(500, {"message": "this one hurts"})
+        provider.play(answer_another, provider.reply(200, GOOD), fault)
+        with pytest.raises(ProviderError, match="500 Internal Server Error: this one hurts") as final:
+            await one.ask(REQUEST, WANTED)
+    assert final.value.kind is Kind.PASSING
+
+
+async def test_a_provider_that_nobody_runs_is_a_passing_fault(opened):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        async with opened(base_url=address, attempts=2) as one:
+            with pytest.raises(PassingFaultError, match="cannot be connected to"):
+                await one.ask(REQUEST, WANTED)
+
+
+async def test_retry_after_is_waited_for_by_all_and_not_longer(provider, opened):
+    provider.play(provider.reply(429, {}, retry_after="0.4"), provider.reply(200, GOOD))
+    async with opened() as one:
+        first = asyncio.create_task(one.ask(REQUEST, WANTED))
+        await until(lambda: one._pace._rests_until > one._pace._clock())
+        await asyncio.gather(first, one.ask(REQUEST, WANTED))
+    turned_away, *later = [each.arrived for each in provider.posts]
+    assert len(later) == 2
+    assert all(0.35 < each - turned_away < 5 for each in later)
+
+
+async def until(condition):
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.002)
+
+
+async def test_a_wait_beyond_the_bound_is_handed_to_the_caller_and_to_all_who_come_meanwhile(
+    provider, opened
+):
+    provider.play(provider.reply(429, {"message": "tomorrow"}, retry_after="3600"))
+    async with opened(max_wait_seconds=5) as one:
+        with pytest.raises(PassingFaultError, match="429 Too Many Requests: tomorrow") as later:
+            await one.ask(REQUEST, WANTED)
+        assert later.value.retry_seconds == 3600
+        with pytest.raises(PassingFaultError) as meanwhile:
+            await one.ask(REQUEST, WANTED)
+        assert meanwhile.value.retry_seconds == pytest.approx(3600, abs=30)
+    assert len(provider.posts) == 1
+
+
+async def test_a_rate_limit_without_an_end_asks_the_caller_to_come_later(provider, opened):
+    provider.play(provider.reply(429, {"message": "slow down"}))
+    async with opened(attempts=2) as one:
+        with pytest.raises(PassingFaultError) as later:
+            await one.ask(REQUEST, WANTED)
+    assert later.value.retry_seconds == 30
+
+
+async def test_rate_limits_lower_the_number_of_requests_under_way(provider, opened):
+    together = {size: threading.Barrier(size) for size in (4, 2)}
+
+    def turned_away_together(handler):
+        together[4].wait(10)
+        provider.reply(429, {})(handler)
+
+    def answered_together(handler):
+        together[2].wait(10)
+        provider.reply(200, GOOD)(handler)
+
+    provider.play(*[turned_away_together] * 4, *[answered_together] * 4, provider.reply(200, GOOD))
+    async with opened(concurrency=16) as one:
+        await asyncio.gather(*(one.ask(REQUEST, WANTED) for _ in range(4)))
+    assert max(provider.under_way[:4]) == 4
+    assert max(provider.under_way[4:]) == 2
+
+
+async def test_headers_that_say_that_nothing_remains_hold_the_next_request(provider, opened):
+    nothing = {"x_ratelimit_remaining_requests": "0", "x_ratelimit_reset_requests": "400ms"}
+    provider.play(provider.reply(200, GOOD, **nothing), provider.reply(200, GOOD))
+    async with opened() as one:
+        await one.ask(REQUEST, WANTED)
+        await one.ask(REQUEST, WANTED)
+    first, second = [each.arrived for each in provider.posts]
+    assert second - first > 0.35
+
+
+async def test_a_large_request_waits_for_the_tokens_that_it_took_last_time(provider, opened):
+    body = GOOD | {"usage": {"prompt_tokens": 900, "completion_tokens": 100}}
+    few = {
+        "x_ratelimit_limit_tokens": "1500",
+        "x_ratelimit_remaining_tokens": "500",
+        "x_ratelimit_reset_tokens": "800ms",
+    }
+    provider.play(provider.reply(200, body, **few), provider.reply(200, body))
+    async with opened() as one:
+        await one.ask(REQUEST, WANTED)
+        await one.ask(REQUEST, WANTED)
+    first, second = [each.arrived for each in provider.posts]
+    assert second - first > 0.35
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error"),
+    [
+        (401, {"message": f"Incorrect API key provided: {KEY}."}, UnusableError),
+        (403, {"message": f"{KEY} has no access"}, UnusableError),
+        (404, {"message": "no such model"}, UnusableError),
+        (402, {"message": "pay first"}, BudgetSpentError),
+        (429, {"kind": "BUDGET_SPENT", "message": "quota"}, BudgetSpentError),
+        (307, {}, UnusableError),
+    ],
+)
+async def test_what_asking_again_cannot_mend_ends_at_once_without_the_key(
+    provider, opened, status, body, error
+):
+    provider.play(provider.reply(status, body))
+    async with opened() as one:
+        with pytest.raises(error, match=f"{provider.url} says {status}") as told:
+            await one.ask(REQUEST, WANTED)
+    assert KEY not in str(told.value)
+    assert len(provider.posts) == 1
+
+
+@pytest.mark.parametrize("kind", ["CONTEXT_TOO_LONG", "REQUEST"])
+async def test_what_is_one_requests_own_fault_is_asked_once(provider, opened, kind):
+    provider.play(provider.reply(400, {"kind": kind, "message": "no"}))
+    async with opened() as one:
+        with pytest.raises(ProviderError, match="says 400 Bad Request: no") as told:
+            await one.ask(REQUEST, WANTED)
+    assert told.value.kind is Kind[kind]
+    assert len(provider.posts) == 1
+
+
+async def test_a_refusal_in_an_error_is_an_answer_in_the_providers_words(provider, opened):
+    provider.play(provider.reply(400, {"kind": "REFUSED", "message": "I would rather not"}))
+    async with opened() as one:
+        assert await one.ask(REQUEST, WANTED) == Answer("I would rather not", FinishReason.REFUSED)
+
+
+async def test_the_key_travels_in_a_header_and_is_scrubbed_from_all_that_comes_back(provider, opened):
+    provider.play(provider.reply(200, {"text": f"your key is {KEY}"}))
+    async with opened() as one:
+        assert (await one.ask(REQUEST, WANTED)).text == "your key is [key]"
+    [post] = provider.posts
+    assert post.headers["authorization"] == f"Bearer {KEY}"
+    assert KEY not in f"{post.path}{post.body}"
+
+
+@pytest.mark.parametrize("place", [0, 290, 299])
+async def test_not_even_a_part_of_the_key_is_left_where_a_long_message_is_cut(provider, opened, place):
+    provider.play(provider.reply(500, "x" * place + KEY + "x" * 500))
+    async with opened(attempts=1) as one:
+        with pytest.raises(PassingFaultError) as told:
+            await one.ask(REQUEST, WANTED)
+    assert "sk-" not in str(told.value)
+
+
+async def test_a_page_instead_of_json_is_named_by_its_title(provider, opened):
+    provider.play(provider.reply(502, "<html><title>Bad\n&amp; broken gateway</title>" + "x" * 9999))
+    async with opened(attempts=1) as one:
+        with pytest.raises(
+            PassingFaultError, match='says 502 Bad Gateway: text/html: "Bad & broken gateway"'
+        ):
+            await one.ask(REQUEST, WANTED)
+
+
+async def test_a_cancelled_request_hangs_up(provider, opened):
+    provider.play(provider.silence())
+    async with opened() as one:
+        asking = asyncio.create_task(one.ask(REQUEST, WANTED))
+        await until(lambda: provider.posts)
+        asking.cancel()
+        assert await asyncio.to_thread(provider.hung_up.acquire, timeout=10)
+    assert len(provider.posts) == 1
+
+
+async def test_the_time_for_a_reply_runs_from_its_sending_to_its_end(provider, opened):
+    def trickle(handler):
+        handler.send_response(200)
+        handler.send_header("content-length", "1000000")
+        handler.end_headers()
+        while not provider.ended.wait(0.02):
+            handler.wfile.write(b" ")
+
+    provider.play(trickle)
+    async with opened(timeout_seconds=0.3, attempts=1) as one:
+        with pytest.raises(PassingFaultError, match=r"gave no whole reply within 0.3 s"):
+            await one.ask(REQUEST, WANTED)
+
+
+class TestReplyCache:
+    """With a folder for replies."""
+
+    async def test_what_was_answered_is_not_asked_again_not_even_by_another_process(
+        self, provider, opened, tmp_path
+    ):
+        provider.play(provider.reply(200, GOOD | {"usage": {"prompt_tokens": 7}}))
+        for _ in range(2):
+            async with opened(reply_cache=tmp_path) as one:
+                for _ in range(2):
+                    answer = await one.ask(REQUEST, WANTED)
+                    assert (answer.text, answer.usage.prompt_tokens) == ("A", 7)
+        assert len(provider.posts) == 1
+        assert answer.generate_seconds == 0.0
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            {"body": {"said": "hello!"}},
+            {"path": "/other"},
+            {"generation": Generation(seed=1)},
+            {"generation": Generation(temperature=0.5)},
+            {"generation": Generation(top_p=0.5)},
+            {"max_tokens": 5},
+            {"model": "n"},
+        ],
+        ids=lambda other: next(iter(other)),
+    )
+    async def test_whatever_changes_a_reply_is_another_entry(self, provider, opened, tmp_path, other):
+        provider.play(provider.reply(200, GOOD))
+        async with opened(reply_cache=tmp_path) as one:
+            await one.ask(REQUEST, WANTED)
+        async with opened(reply_cache=tmp_path, model=other.get("model", "m")) as one:
+            request = Request(other.get("path", REQUEST.path), other.get("body", REQUEST.body))
+            wanted = Wanted(other.get("generation", WANTED.generation), other.get("max_tokens"))
+            await one.ask(request, wanted)
+        assert len(provider.posts) == 2
+
+    async def test_what_only_reports_want_changes_no_entry(self, provider, opened, tmp_path):
+        provider.play(provider.reply(200, GOOD))
+        async with opened(reply_cache=tmp_path) as one:
+            for return_prompt in (False, True):
+                await one.ask(REQUEST, Wanted(Generation(return_prompt=return_prompt)))
+        assert len(provider.posts) == 1
+
+    async def test_faults_and_refusals_by_error_are_not_kept(self, provider, opened, tmp_path):
+        refusal = provider.reply(400, {"kind": "REFUSED", "message": "no"})
+        provider.play(refusal, provider.reply(500, {}), provider.reply(200, GOOD))
+        async with opened(reply_cache=tmp_path) as one:
+            assert (await one.ask(REQUEST, WANTED)).text == "no"
+            assert (await one.ask(REQUEST, WANTED)).text == "A"
+        assert len(provider.posts) == 3
+
+    async def test_neither_key_nor_its_name_is_in_the_folder(self, provider, opened, tmp_path):
+        provider.play(provider.reply(200, {"text": KEY}))
+        async with opened(reply_cache=tmp_path) as one:
+            await one.ask(REQUEST, WANTED)
+        [entry] = [path for path in tmp_path.rglob("*") if path.is_file()]
+        assert KEY.encode() not in entry.read_bytes()
+        assert b"[key]" in entry.read_bytes()
