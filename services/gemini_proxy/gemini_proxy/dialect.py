@@ -11,6 +11,7 @@ import pydantic
 from gemini_proxy.answer import answer
 from gemini_proxy.faults import fault
 from gemini_proxy.messages import GenerateContentResponse, ModelInformation
+from gemini_proxy.options import GeminiOptions
 from gemini_proxy.request import Thinking, conversation, generation_config, image_part
 from mmad_answer.model import Answer, BudgetSpentError, Generation, PassingFaultError, UnusableError
 from mmad_answer.prompt import Speaker
@@ -33,13 +34,9 @@ class GeminiDialect(Dialect):
     `check` learns what the model is and can take, once and before any other request; nothing else changes.
     """
 
-    def __init__(
-        self, model: str, *, media_resolution: str, thinking_budget: int | None, option_scores: bool
-    ) -> None:
-        self._path = f"/v1beta/models/{urllib.parse.quote(model.removeprefix('models/'), safe='')}"
-        self._media_resolution = media_resolution
-        self._thinking_budget = thinking_budget
-        self._option_scores = option_scores
+    def __init__(self, options: GeminiOptions) -> None:
+        self._options = options
+        self._path = f"/v1beta/models/{urllib.parse.quote(options.model.removeprefix('models/'), safe='')}"
         self.information = ModelInformation()
 
     def headers(self, key: Key | None) -> dict[str, str]:
@@ -55,7 +52,7 @@ class GeminiDialect(Dialect):
         if _METHOD not in information.supported_generation_methods:
             raise ProviderError(Kind.UNUSABLE, f"{information.name} does not generate text")
         self.information = information
-        if self._option_scores:
+        if self._options.option_scores:
             await self._check_option_scores(provider)
 
     async def _check_option_scores(self, provider: Provider) -> None:
@@ -78,10 +75,10 @@ class GeminiDialect(Dialect):
         asked = wanted.generation.max_reasoning_tokens
         config = generation_config(
             wanted.generation,
-            Thinking(self.information.thinking, self._thinking_budget if asked is None else asked),
+            Thinking(self.information.thinking, self._options.thinking_budget if asked is None else asked),
             max_tokens=wanted.max_tokens,
             scored=bool(wanted.scored_letters),
-            media_resolution=self._media_resolution,
+            media_resolution=self._options.media_resolution,
             output_token_limit=self.information.output_token_limit,
         )
         body = conversation(messages) | {"generationConfig": config}

@@ -11,8 +11,8 @@ import pydantic
 from gemini_proxy.messages import ErrorReply, Status
 from mmad_answer.remote.faults import Kind, ProviderError, kind_of_status
 
+# Only their words tell these two from any other INVALID_ARGUMENT.
 _TOO_LONG: Final = "exceeds the maximum number of tokens"
-"""Only the words tell this fault from others of the kind INVALID_ARGUMENT."""
 _TOO_LARGE: Final = "payload size exceeds the limit"
 _SETUP: Final = ("FAILED_PRECONDITION", "NOT_FOUND")
 """No billing account or a country in which the API is not offered; no such model."""
