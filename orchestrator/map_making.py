@@ -58,9 +58,9 @@ def settings(who: str, given: Mapping[str, Any]) -> RunOptions:
         given: settings from the command line, by name; they count more than a run's own.
 
     Raises:
-        UserError: no model of the run gives maps, or a setting is wrong.
+        UserError: there is no such run, no model of it gives maps, or a setting is wrong.
     """
-    if (Path(who) / FILE_NAME).is_file():
+    if (Path(who) / FILE_NAME).is_file() or ("/" in who and "=" not in who):
         values = _of_run(Path(who))
         if any(name in given for name in _PARTICIPANTS):  # it is somewhere else now
             values = {name: value for name, value in values.items() if name not in _PARTICIPANTS}
@@ -91,7 +91,9 @@ def make_maps(options: RunOptions, out: Path, screen: Screen) -> Made:
         Interrupted: after Ctrl-C, once what was under way has been kept.
     """
     model_names(options, given_endpoints(options))
-    work = _Work(prepare(options, screen), options, out, screen)
+    plan = prepare(options, screen)
+    refuse_shared([sample.key for sample in plan.samples])
+    work = _Work(plan, options, out, screen)
     try:
         return run_loop(work.run(), work.interrupt)
     except (KeyboardInterrupt, asyncio.CancelledError):  # before the asking, or the second one
@@ -136,7 +138,6 @@ class _Work:
         from orchestrator.dispatch.fanout import fan_out
         from orchestrator.interruption import interruptible
 
-        refuse_shared([sample.key for sample in self.plan.samples])
         folder = MapFolder(self.out)
         folder.claim(self._maker(model))
         total = self.plan.inspection_count

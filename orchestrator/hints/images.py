@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import hashlib
 import os
+from typing import Final
 
 import PIL.Image
 
@@ -17,6 +18,9 @@ from orchestrator.hints.formats import HintError
 from orchestrator.hints.source import Found, Source
 from orchestrator.options import HintStyle
 from orchestrator.vocabulary import Sample
+
+_DRAWN_AT_ONCE: Final = 4
+"""A picture of 9 million pixels takes about 220 MB while it is drawn on."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +49,7 @@ class HintImages:
         self._style = hints.style
         self._reader = hints.source.reader()
         self._cache = cache
-        self._drawing = asyncio.Semaphore(os.cpu_count() or 1)  # more would only hold more pictures in memory
+        self._drawing = asyncio.Semaphore(min(_DRAWN_AT_ONCE, os.cpu_count() or 1))
 
     async def read(self, sample: Sample, query: bytes) -> bytes:
         """Return the hint beside a query, whose file holds the bytes `query`, as a PNG.

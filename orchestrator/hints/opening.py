@@ -8,6 +8,7 @@ from typing import Final
 
 from orchestrator.errors import DataError, UserError
 from orchestrator.hints.detector_maps import DetectorMaps
+from orchestrator.hints.formats import SUFFIXES
 from orchestrator.hints.ground_truth import GroundTruth
 from orchestrator.hints.images import Hints
 from orchestrator.hints.source import Source
@@ -52,16 +53,14 @@ def open_hints(
         source = DetectorMaps(folder, dataset, products, threshold)
     expected = [sample for sample in samples if source.expects(sample)]
     missing = [line for sample in expected if (line := source.missing(sample))]
+    kind = "masks" if source.oracle else f"anomaly maps (image's path, {', '.join(SUFFIXES)})"
     if missing and len(missing) == len(expected):
         raise DataError(
-            f"--hints {given}: not one of {len(expected):,} maps is there, for example {missing[0]}. A map "
-            "lies at its image's path, with .png, .tif, .tiff or .npy for a suffix."
-            if not source.oracle
-            else f"--hints {given}: the data set has no mask at all, for example: {missing[0]}."
+            f"--hints {given}: not one of {len(expected):,} {kind} is there, for example {missing[0]}."
         )
     if missing:
         note(
-            f"Note: {len(missing):,} of {len(expected):,} {'masks' if source.oracle else 'anomaly maps'} are "
-            f"missing, for example {missing[0]}. Their images will not be asked about, and count as failed."
+            f"Note: {len(missing):,} of {len(expected):,} {kind} are missing, for example {missing[0]}. "
+            "Their images will not be asked about, and count as failed."
         )
     return Hints(source, style or _DEFAULT_STYLE)

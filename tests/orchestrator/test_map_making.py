@@ -124,6 +124,12 @@ def test_of_a_run_the_model_that_can_is_asked_about_its_data_with_its_templates(
     assert elsewhere.code == 0, elsewhere.err
 
 
+def test_a_folder_that_holds_no_run_is_not_taken_for_a_service(hints, tmp_path):
+    result = hints(who=tmp_path / "run", data=None)
+    assert result.code == 2
+    assert "holds no run" in result.err
+
+
 def test_a_run_without_a_detector_is_refused_by_name(hints, ask, tmp_path):
     ask("--limit", 2)
     result = hints(who=tmp_path / "run", data=None)
@@ -171,7 +177,7 @@ def test_a_second_process_on_the_folder_is_refused(hints, tmp_path):
 
 def test_an_interrupted_command_goes_on_where_it_stopped(drawn, serve_forever, tmp_path, cli):
     """Whatever the moment, what is there is whole, and the same command makes the rest."""
-    target = serve_forever(DETECTOR, "--seconds", "0.2", "--sound")
+    target = serve_forever(DETECTOR, "--seconds", "0.5", "--sound")
     command = ["hints", f"slow={target}", "--data", str(drawn), "--out", str(tmp_path / "maps")]
     process = subprocess.Popen(
         [sys.executable, "-m", "orchestrator", *command], stderr=subprocess.PIPE, text=True
