@@ -60,6 +60,15 @@ class Llava(Family):
         *tiles, _, height, width = inputs["pixel_values"][0].shape
         return ImageRecord((tiles[0] if tiles else 1) * width, height, tokens)
 
+    def notes(self, config: Any) -> tuple[str, ...]:
+        """What the chat templates and OneVision do with several images."""
+        notes = ["its chat template puts all images of a turn before the turn's words, captions included"]
+        if config.model_type == "llava_onevision":
+            notes.append(
+                "an image that is alone is cut into tiles; one of several is seen whole, at low resolution"
+            )
+        return tuple(notes)
+
     def advice(self, config: Mapping[str, Any]) -> str:
         """The authors' own form is another; llava-hf has the same weights converted."""
         architecture = str((config.get("architectures") or [""])[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
 from typing import Any
 
@@ -50,6 +51,12 @@ class MiniCPM(Family):
         """The whole image as it is seen before its slices."""
         rows, columns = inputs["target_sizes"][0].tolist()
         return ImageRecord(columns * self._patch_size, rows * self._patch_size, tokens)
+
+    def notes(self, config: Any) -> tuple[str, ...]:
+        """Whether its linear attention is fast here."""
+        kernels = {"flash-linear-attention": "fla", "causal-conv1d": "causal_conv1d"}
+        absent = [name for name, module in kernels.items() if importlib.util.find_spec(module) is None]
+        return (f"slower than it could be: {', '.join(absent)} not installed",) if absent else ()
 
 
 class MiniCPMV(TransformersModel):

@@ -61,6 +61,10 @@ class Family(abc.ABC):
     def record(self, inputs: Tensors, tokens: int) -> ImageRecord:
         """Say how large the model saw an image, given its part of `split`."""
 
+    def notes(self, config: Any) -> tuple[str, ...]:
+        """Say what a reader of the scores should know about this checkpoint, one line each."""
+        return ()
+
     def advice(self, config: Mapping[str, Any]) -> str:
         """Say what to use instead of a checkpoint that is not of this family; "" if that is not known."""
         return ""

@@ -28,6 +28,10 @@ from mmad_answer.wording import in_one_line
 
 _log = logging.getLogger(__name__)
 
+_NOT_QUANTIZED: Final = (
+    *("model.visual", "model.vision_tower", "model.multi_modal_projector", "model.merger"),
+    "lm_head",
+)
 IMAGE_BACKEND: Final = "torchvision"
 """Of the image processors: their pixels differ from Pillow's by up to 0.015, and answers with them."""
 
@@ -62,7 +66,9 @@ class Loaded:
             device=_device_name(self.model.device),
             max_image_pixels=self.max_pixels,
             # In a lower precision, sums depend on what else is in a batch.
-            capabilities=dataclasses.replace(card.capabilities, deterministic=dtype == "float32"),
+            capabilities=dataclasses.replace(
+                card.capabilities, deterministic=dtype == "float32" and card.quantization == "none"
+            ),
             settings=settings,
             notes=(*card.notes, *self.notes),
         )
@@ -90,6 +96,7 @@ def load(options: TransformersOptions, family: Family) -> Loaded:
             family.limit_pixels(processor, model.config, options.max_pixels)
         except ValueError as error:
             raise LoadError(f"--max-pixels {options.max_pixels}: {error}") from None
+    notes += family.notes(model.config)
     revision = str(config.get("_commit_hash") or "") or folder_fingerprint(Path(options.checkpoint))
     max_pixels = family.max_pixels(processor)
     return Loaded(model, processor, revision, attention, max_pixels, tuple(notes))
@@ -171,15 +178,7 @@ def _model(
     attention: str,
     config: Mapping[str, Any],
 ) -> Any:
-    quantization = {
-        "none": None,
-        "8bit": BitsAndBytesConfig(load_in_8bit=True),
-        "4bit": BitsAndBytesConfig(
-            load_in_4bit=True,
-            bnb_4bit_quant_type="nf4",
-            bnb_4bit_compute_dtype=_compute_dtype(options, config),
-        ),
-    }[options.quantization]
+    quantization = _quantization(options, config)
     with _explained(where, "its weights cannot be loaded"):
         model, info = AutoModelForImageTextToText.from_pretrained(
             options.checkpoint,
@@ -200,9 +199,19 @@ def _model(
     return model.eval()
 
 
-def _compute_dtype(options: TransformersOptions, config: Mapping[str, Any]) -> Any:
-    own = config.get("dtype") or config.get("torch_dtype") or "float32"
-    return getattr(torch, str(own) if options.dtype == "auto" else options.dtype)
+def _quantization(options: TransformersOptions, config: Mapping[str, Any]) -> BitsAndBytesConfig | None:
+    """How weights are packed. What sees keeps its precision: it is a small part, and defects are small."""
+    if options.quantization == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=list(_NOT_QUANTIZED))
+    if options.quantization == "4bit":
+        own = config.get("dtype") or config.get("torch_dtype") or "float32"
+        return BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_compute_dtype=getattr(torch, str(own) if options.dtype == "auto" else options.dtype),
+            llm_int8_skip_modules=list(_NOT_QUANTIZED),
+        )
+    return None
 
 
 def _processor(options: TransformersOptions, where: str) -> Any:

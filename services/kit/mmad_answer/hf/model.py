@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+import PIL.Image
+
 from mmad_answer.hf.family import Family
 from mmad_answer.hf.options import TransformersOptions
 from mmad_answer.model import (
@@ -15,20 +17,28 @@ from mmad_answer.model import (
     ChainOfThought,
     Failure,
     FinishReason,
+    Generation,
+    Image,
+    ImageRole,
     Inspection,
+    LoadError,
     Model,
+    Option,
     OptionScore,
+    Question,
     Reply,
     Usage,
 )
 from mmad_answer.prompt import PROMPT_SHA256
+from mmad_answer.wording import in_one_line
 
 if TYPE_CHECKING:  # torch takes seconds to import, and `--help` is quick
     from mmad_answer.hf.dialogue import Limits
     from mmad_answer.hf.letters import LetterTokens
     from mmad_answer.hf.loading import Loaded
     from mmad_answer.hf.prompting import Prompter
-    from mmad_answer.hf.work import Done, Row, Work
+    from mmad_answer.hf.talk import Done, Row
+    from mmad_answer.hf.work import Work
 
 
 class TransformersModel(Model[TransformersOptions]):
@@ -86,7 +96,27 @@ class TransformersModel(Model[TransformersOptions]):
         self._prompter: Prompter = Prompter(loaded.processor, self._family)
         sharing = Sharing(options.share_prefix, options.batch_questions, self._family.repeats_cache)
         self._work: Work = Work(engine, self._prompter, sharing)
+        self._try_out()
         self._loaded = loaded
+
+    def _try_out(self) -> None:
+        """Answer once, so that what cannot work here (a kernel, a device) ends the start and not a run.
+
+        Raises:
+            LoadError: with what the library says.
+        """
+        pixels = PIL.Image.new("RGB", (64, 64), "grey")
+        image = Image(ImageRole.QUERY, b"", "image/png", "", "trial", pixels)
+        question = Question("trial", "Is there a defect?", (Option("A", "Yes"), Option("B", "No")))
+        trial = Inspection("trial", (image,), (question,), generation=Generation(max_new_tokens=1))
+        try:
+            [reply] = self.answer([trial])
+        except Exception as error:
+            failed = in_one_line(error)
+        else:
+            failed = reply.outcome.message if isinstance(reply.outcome, Failure) else ""
+        if failed:
+            raise LoadError(f"--checkpoint {self.options.checkpoint}: loads, but cannot answer: {failed}")
 
     def answer(self, batch: Sequence[Inspection]) -> Iterator[Reply]:
         """Answer the questions of the whole batch together, as far as they do not wait for each other."""

@@ -8,27 +8,21 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import functools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from mmad_answer.hf.dialogue import Dialogue, Outcome, Request
-from mmad_answer.hf.engine import (
-    Engine,
-    Opening,
-    Prefixes,
-    common_prefix,
-    free_memory,
-    is_out_of_memory,
-)
+from mmad_answer.hf.dialogue import Dialogue, Request
+from mmad_answer.hf.engine import Engine, Opening, Prefixes, free_memory, is_out_of_memory
 from mmad_answer.hf.family import Tensors
 from mmad_answer.hf.prompting import Prompt, Prompter
+from mmad_answer.hf.talk import Done, Row, Talk
 from mmad_answer.model import Failure, FailureReason, Inspection
 from mmad_answer.prompt import Message, Speaker
 
 T = TypeVar("T")
 _GOING_ON = (Message(Speaker.ASSISTANT, ("...",)), Message(Speaker.USER, ("...",)))
+"""What may follow a text: it shows how far the next step's prompt is the same."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -41,43 +35,6 @@ class Sharing:
     """Several texts are generated together."""
     repeats_cache: bool
     """Of the family; without it, a prefix is continued by one text at a time."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class Row:
-    """One text to generate."""
-
-    inspection: Inspection
-    request: Request
-    prompt: Prompt
-    inputs: Sequence[Tensors]
-    """Of each image of the inspection."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class Done:
-    """What became of a row."""
-
-    row: Row
-    outcome: Outcome
-    encode_seconds: float = 0.0
-    generate_seconds: float = 0.0
-    cached_tokens: int = 0
-    """Of the prompt, those that were computed with an earlier row."""
-    image_tokens: Sequence[int] = ()
-
-
-@dataclasses.dataclass(slots=True, eq=False)
-class _Talk:
-    """A dialogue and the rows of its present step."""
-
-    inspection: Inspection
-    dialogue: Dialogue
-    rows: list[Row] = dataclasses.field(default_factory=list)
-    probes: Sequence[Prompt] = ()
-    """Prompts that the next steps' begin like, as far as that is known before their words are."""
-    encode_seconds: float = 0.0
-    """Spent on its images and prompts, and not told yet."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -106,7 +63,7 @@ class Work:
 
     def run(self, dialogues: Sequence[tuple[Inspection, Dialogue]]) -> Iterator[Done]:
         """Lead the dialogues to their ends, side by side as far as may be."""
-        talks = [_Talk(inspection, dialogue) for inspection, dialogue in dialogues]
+        talks = [Talk(inspection, dialogue) for inspection, dialogue in dialogues]
         for talk in talks:
             self._prepare(talk, next(talk.dialogue, []))
         if self._sharing.prefix and not self._sharing.repeats_cache:
@@ -115,67 +72,71 @@ class Work:
         else:
             yield from self._lead(talks)
 
-    def _lead(self, talks: Sequence[_Talk]) -> Iterator[Done]:
-        shared, fits = None, True
-        if self._sharing.prefix:
-            try:
-                shared = self._share(talks)
-            except Exception as error:
-                if not is_out_of_memory(error):
-                    raise
-                fits = False
-        if fits:
-            yield from self._go_through(talks, functools.partial(self._generate, shared=shared))
+    def _lead(self, talks: Sequence[Talk]) -> Iterator[Done]:
+        yield from self._side_by_side(talks)
+        left = [talk for talk in talks if talk.open_rows]
+        if not left:
             return
-        free_memory()  # here, where the exception holds no tensors any more
+        free_memory()  # nothing of the attempt is held any more
         if len(talks) > 1:
-            for half in _halves(talks):
-                yield from self._lead(half)
-        else:
-            yield from self._go_through(talks, _out_of_memory)
+            for part in _halves(left) if len(left) > 1 else (left,):
+                yield from self._lead(part)
+            return
+        yield from self._alone(talks[0])
+        yield from self._lead(talks)  # its further steps
 
-    def _go_through(
-        self, talks: Sequence[_Talk], work: Callable[[Sequence[Row]], Iterator[Done]]
-    ) -> Iterator[Done]:
-        """Step by step, until no dialogue wants anything more."""
-        while rows := [row for talk in talks for row in talk.rows]:
-            outcomes: dict[Row, Outcome] = {}
-            spent = {talk.inspection: talk for talk in talks}
-            for done in work(rows):
-                outcomes[done.row] = done.outcome
-                talk = spent[done.row.inspection]
-                yield dataclasses.replace(done, encode_seconds=done.encode_seconds + talk.encode_seconds)
-                talk.encode_seconds = 0.0
+    def _side_by_side(self, talks: Sequence[Talk]) -> Iterator[Done]:
+        """Step by step, until no dialogue wants anything more, or something does not fit into memory."""
+        try:
+            shared = self._share(talks) if self._sharing.prefix else None
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            return
+        of = {talk.inspection: talk for talk in talks}
+        while rows := [row for talk in talks for row in talk.open_rows]:
+            for done in self._generate(rows, shared):
+                yield of[done.row.inspection].told(done)
+            if any(talk.open_rows for talk in talks):
+                return
             for talk in talks:
-                if talk.rows:
-                    self._prepare(talk, _answered(talk, outcomes))
+                self._prepare(talk, talk.next_requests())
 
-    def _prepare(self, talk: _Talk, requests: Sequence[Request]) -> None:
+    def _alone(self, talk: Talk) -> Iterator[Done]:
+        """What does not fit even by itself, once more with no copy of the prefix beside it; then it fails."""
+        for row in talk.open_rows:
+            tokens = len(row.prompt.ids)
+            failed = Failure(FailureReason.OUT_OF_MEMORY, f"out of memory on a prompt of {tokens} tokens")
+            for done in [*self._produce([row], None)] or [Done(row, failed)]:
+                yield talk.told(done)
+        self._prepare(talk, talk.next_requests())
+
+    def _prepare(self, talk: Talk, requests: Sequence[Request]) -> None:
         """Make the rows of a talk's next step."""
         began = time.monotonic()
-        talk.rows = []
-        if requests and not talk.inspection.stopped.is_set():
-            conversations = [request.messages for request in requests]
-            probes = [(*request.messages, *_GOING_ON) for request in requests if request.goes_on]
+        conversations = [request.messages for request in requests]
+        probes = [(*request.messages, *_GOING_ON) for request in requests if request.goes_on]
+        prompts: list[Prompt] = []
+        inputs: list[Tensors] = []
+        if requests:
             prompts, inputs = self._prompter.prompts(talk.inspection.images, [*conversations, *probes])
-            talk.rows = [
-                Row(talk.inspection, request, prompt, inputs)
-                for request, prompt in zip(requests, prompts, strict=False)
-            ]
-            talk.probes = prompts[len(requests) :]
-        talk.encode_seconds += time.monotonic() - began
+        rows = [
+            Row(talk.inspection, request, prompt, inputs)
+            for request, prompt in zip(requests, prompts, strict=False)
+        ]
+        talk.begin(rows, probes=prompts[len(rows) :], seconds=time.monotonic() - began)
 
-    def _share(self, talks: Sequence[_Talk]) -> _Shared | None:
+    def _share(self, talks: Sequence[Talk]) -> _Shared | None:
         """Compute the talks' prefixes, together."""
         began = time.monotonic()
-        openings = {talk.inspection: opening for talk in talks if (opening := _opening(talk))}
+        openings = {talk.inspection: opening for talk in talks if (opening := talk.opening())}
         if not openings:
             return None
         prefixes = self._engine.prefixes(list(openings.values()))
         seconds = (time.monotonic() - began) / len(openings)
         for talk in talks:
             if talk.inspection in openings:
-                talk.encode_seconds += seconds
+                talk.spend(seconds)
         return _Shared(prefixes, {inspection: number for number, inspection in enumerate(openings)})
 
     def _generate(self, rows: Sequence[Row], shared: _Shared | None) -> Iterator[Done]:
@@ -203,6 +164,7 @@ class Work:
                 first.add(done.row.inspection)
 
     def _produce(self, rows: Sequence[Row], shared: _Shared | None) -> Iterator[Done]:
+        """Generate the rows, in halves where they do not fit; a row that does not fit at all is left out."""
         rows = [row for row in rows if not row.inspection.stopped.is_set()]
         if not rows:
             return
@@ -216,9 +178,7 @@ class Work:
             yield from done
             return
         free_memory()
-        if len(rows) == 1:
-            yield from _out_of_memory(rows)
-        else:
+        if len(rows) > 1:
             for half in _halves(rows):
                 yield from self._produce(half, shared)
 
@@ -259,32 +219,6 @@ class Work:
             f"the prompt has {len(row.prompt.ids)} tokens, with {row.request.sampling.max_new_tokens} more "
             f"for the answer, and the model takes {self._engine.context_length} together",
         )
-
-
-def _opening(talk: _Talk) -> Opening | None:
-    """What all of a talk's texts begin with; None if nothing, or if images come after it."""
-    if not talk.rows:
-        return None
-    prompts = [row.prompt for row in talk.rows]
-    length = min(common_prefix([*prompts, *talk.probes]), min(len(each.ids) for each in prompts) - 1)
-    if length == 0 or length < prompts[0].images_end:
-        return None
-    return Opening(prompts[0].head(length), talk.inspection.images, talk.rows[0].inputs)
-
-
-def _answered(talk: _Talk, outcomes: Mapping[Row, Outcome]) -> list[Request]:
-    """Tell a dialogue what came of its step; its next step. A row that nobody waits for has no outcome."""
-    nobody_waits = Failure(FailureReason.INTERNAL, "nobody waits for the answer any more")
-    try:
-        return talk.dialogue.send([outcomes.get(row, nobody_waits) for row in talk.rows])
-    except StopIteration:
-        return []
-
-
-def _out_of_memory(rows: Sequence[Row]) -> Iterator[Done]:
-    for row in rows:
-        message = f"out of memory on {len(row.prompt.ids)} tokens, though nothing else was computed with them"
-        yield Done(row, Failure(FailureReason.OUT_OF_MEMORY, message))
 
 
 def _halves(items: Sequence[T]) -> tuple[Sequence[T], Sequence[T]]:
