@@ -78,9 +78,8 @@ def _of_run(folder: Path) -> dict[str, Any]:
                 f"{folder}: {'several models' if able else 'no model'} of this run can make anomaly maps "
                 f"({names}). Name a service instead: orchestrator hints template_diff"
             )
-        data = run.journal.meta("root")
     values = read_settings(folder / SETTINGS_FILE)
-    return {name: values[name] for name in MAP_SETTINGS if name in values} | {"data": data, "model": able}
+    return {name: values[name] for name in MAP_SETTINGS if name in values} | {"model": able}
 
 
 def make_maps(options: RunOptions, out: Path, screen: Screen) -> Made:
