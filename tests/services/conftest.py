@@ -191,6 +191,8 @@ class ProviderServer(http.server.ThreadingHTTPServer):
         self.under_way = []
         """How many POSTs were, as each came."""
         self.ended = threading.Event()
+        self.arrived = threading.Semaphore(0)
+        """Counts the POSTs."""
         self.hung_up = threading.Semaphore(0)
         """Counts the callers that were gone before they had a reply."""
 
@@ -279,6 +281,7 @@ class _ProviderHandler(http.server.BaseHTTPRequestHandler):
         with self.server.lock:
             self.server.unanswered.add(self)
             self.server.under_way.append(len(self.server.unanswered))
+        self.server.arrived.release()
         try:
             self.server.next_play()(self)
         finally:

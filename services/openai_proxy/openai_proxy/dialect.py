@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import urllib.parse
 from collections.abc import Sequence
 from typing import Any, Final
@@ -91,7 +92,7 @@ class ChatCompletions(Dialect):
     def _messages(self, messages: Sequence[Said]) -> list[dict[str, Json]]:
         system, first, *rest = messages
         if self._options.system_role == "user":
-            spoken: list[Said] = [Said(first.speaker, (*system.parts, *first.parts)), *rest]
+            spoken: list[Said] = [Said(first.speaker, (*system.parts, "\n\n", *first.parts)), *rest]
         else:
             spoken = list(messages)
         return [{"role": self._role(said.speaker), "content": _content(said)} for said in spoken]
@@ -101,7 +102,16 @@ class ChatCompletions(Dialect):
 
 
 def _content(said: Said) -> Json:
-    """A string where there are only words: every server knows that."""
-    if all(isinstance(part, str) for part in said.parts):
-        return "\n\n".join(str(part) for part in said.parts)
-    return [{"type": "text", "text": part} if isinstance(part, str) else part for part in said.parts]
+    """A string where there are only words, which every server knows; else no two texts side by side.
+
+    Texts hold their own line breaks, and some servers refuse a text that is nothing else.
+    """
+    parts: list[Json] = []
+    for is_text, together in itertools.groupby(said.parts, lambda part: isinstance(part, str)):
+        if is_text:
+            parts.append({"type": "text", "text": "".join(str(part) for part in together)})
+        else:
+            parts += together
+    if [part["type"] for part in parts] == ["text"]:
+        return parts[0]["text"]
+    return parts

@@ -57,7 +57,7 @@ def test_encoding_is_told_with_the_first_answer_only(model, inspect):
 def test_the_prompt_comes_back_with_its_images_as_placeholders(model, inspect, make_picture):
     inspection = inspect(images=(make_picture(size=(40, 20)),), generation=Generation(return_prompt=True))
     [reply] = model(max_image_side=10).answer([inspection])
-    assert "[user]\nImage 1, the image under inspection:\n<image/png, 10 x 5, sha256 " in reply.outcome.prompt
+    assert "[user]\nImage 1, the image under inspection:<image/png, 10 x 5, sha256 " in reply.outcome.prompt
     assert "Question: Question 1?" in reply.outcome.prompt
     assert reply.outcome.images == (ImageRecord(10, 5),)
 

@@ -42,14 +42,9 @@ class Pictures:
     def transcript(self, messages: Sequence[Message]) -> str:
         """The messages as text, for reports: what was said by whom, with a placeholder for each image."""
         return "\n\n".join(
-            "\n".join(
-                (
-                    f"[{message.speaker.value}]",
-                    *(
-                        part if isinstance(part, str) else self._placeholder(part.sha256)
-                        for part in message.parts
-                    ),
-                )
+            f"[{message.speaker.value}]\n"
+            + "".join(
+                part if isinstance(part, str) else self._placeholder(part.sha256) for part in message.parts
             )
             for message in messages
         )

@@ -1,0 +1,31 @@
+import pytest
+
+from openai_proxy.options import OpenAiOptions
+
+
+def test_fields_to_leave_out_are_a_list_with_commas():
+    assert OpenAiOptions(model="m", omit=" seed,temperature, seed").omitted == ("seed", "temperature")
+    assert OpenAiOptions(model="m").omitted == ()
+
+
+def test_a_field_that_cannot_be_left_out_is_refused_by_name():
+    with pytest.raises(ValueError, match="--omit messages: only temperature, "):
+        OpenAiOptions(model="m", omit="seed,messages")
+
+
+def test_the_number_of_listed_tokens_has_bounds():
+    with pytest.raises(ValueError, match="--top-logprobs"):
+        OpenAiOptions(model="m", top_logprobs=0)
+
+
+def test_only_openais_own_server_needs_a_key(model_class):
+    assert model_class(OpenAiOptions(model="m")).key_required
+    assert not model_class(OpenAiOptions(model="m", base_url="http://localhost:8000/v1")).key_required
+
+
+def test_fields_that_are_left_out_stand_on_the_card_and_scores_are_not_offered_without_logprobs(model_class):
+    card = model_class(OpenAiOptions(model="m", omit="seed,logprobs,detail")).describe()
+    assert card.settings["left_out"] == "detail, logprobs, seed"
+    assert card.settings["detail"] == "left out"
+    assert not card.capabilities.option_scores
+    assert model_class(OpenAiOptions(model="m")).describe().capabilities.option_scores
