@@ -69,7 +69,7 @@ $(VENV)-oldest/.installed: requirements-oldest.txt services/kit/pyproject.toml
 
 # torch comes first and alone: where pip finds a CPU build of that version, it takes that one, and what follows
 # takes what is there. The kit's code is linked, not copied, so that what is tested is what lies here.
-%/.venv/.installed: %/requirements.txt services/kit/pyproject.toml tests/services/declare_torchvision_operators.py
+%/.venv/.installed: %/requirements.txt services/kit/pyproject.toml
 	@echo "Installing into $(@D) ..."
 	@rm -rf $(@D) && $(PYTHON) -m venv $(@D)
 	@grep '^torch==' $< | xargs -r $(@D)/$(PIP_INSTALL)

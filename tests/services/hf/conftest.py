@@ -23,28 +23,7 @@ HERE = Path(__file__).parent
 CHECKPOINTS = sorted(HERE.parent.glob("*/tiny/[!_]*.py"))
 QUERY, NORMAL = pb.IMAGE_ROLE_QUERY, pb.IMAGE_ROLE_NORMAL_TEMPLATE
 DEFECT, HINT = pb.IMAGE_ROLE_DEFECT_EXAMPLE, pb.IMAGE_ROLE_EXPERT_HINT
-WORDS = (
-    "Is",
-    "there",
-    "any",
-    "defect",
-    "in",
-    "the",
-    "object?",
-    "What",
-    "kind",
-    "of",
-    "scratch",
-    "where",
-    "shown",
-)
-
-
-def pytest_collection_modifyitems(items):
-    """All tests of a checkpoint run in one process, which then makes it once and starts few services."""
-    for item in items:
-        for name in {"checkpoint", "one_of_each"} & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.xdist_group(item.callspec.params[name].stem))
+WORDS = ("any", "defect", "in", "the", "object?", "What", "kind", "of", "scratch", "where", "shown")
 
 
 @dataclasses.dataclass(frozen=True)
