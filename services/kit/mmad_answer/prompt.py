@@ -44,9 +44,11 @@ _ANALYSE: Final = (
     "the other images, if there are any, and whether, where and what kind of defect you see."
 )
 
+_LINE: Final = "\n"
+_PARAGRAPH: Final = "\n\n"
 _WORDS: Final = (
     *(INSTRUCTION, _KNOWLEDGE, *_CAPTIONS.values(), _OWN_CAPTION),
-    *(_QUESTION, _OPTION, _REMINDER, _THINK, _ANALYSE),
+    *(_QUESTION, _OPTION, _REMINDER, _THINK, _ANALYSE, _LINE, _PARAGRAPH),
 )
 PROMPT_SHA256: Final = hashlib.sha256("\0".join(_WORDS).encode()).hexdigest()
 """Changes when any word of the prompt does. For `Card.prompt_sha256`."""
@@ -105,14 +107,14 @@ def analysis_request(inspection: Inspection) -> tuple[Message, ...]:
 def without_system(messages: Sequence[Message]) -> tuple[Message, ...]:
     """Move the system's words to the beginning of the first user turn, for models that know no system."""
     system, first, *rest = messages
-    return (Message(first.speaker, (*system.parts, "\n\n", *first.parts)), *rest)
+    return (Message(first.speaker, (*system.parts, _PARAGRAPH, *first.parts)), *rest)
 
 
 def _system(inspection: Inspection) -> Message:
     texts = [inspection.instruction or INSTRUCTION]
     if inspection.domain_knowledge:
         texts.append(_KNOWLEDGE.format(knowledge=inspection.domain_knowledge))
-    return Message(Speaker.SYSTEM, ("\n\n".join(texts),))
+    return Message(Speaker.SYSTEM, (_PARAGRAPH.join(texts),))
 
 
 def _shown(inspection: Inspection) -> tuple[str | Image, ...]:
@@ -122,13 +124,13 @@ def _shown(inspection: Inspection) -> tuple[str | Image, ...]:
         caption = _CAPTIONS[image.role].format(number=number)
         if image.caption:
             caption += " " + _OWN_CAPTION.format(caption=image.caption)
-        parts += [caption if number == 1 else f"\n{caption}", image]
-    return (*parts, "\n") if parts else ()
+        parts += [caption if number == 1 else f"{_LINE}{caption}", image]
+    return (*parts, _LINE) if parts else ()
 
 
 def _put(inspection: Inspection, question: Question) -> str:
-    options = "\n".join(_OPTION.format(letter=each.letter, text=each.text) for each in question.options)
+    options = _LINE.join(_OPTION.format(letter=each.letter, text=each.text) for each in question.options)
     text = _QUESTION.format(text=question.text, options=options)
     if inspection.chain_of_thought is ChainOfThought.PER_QUESTION:
-        return f"{text}\n{_THINK}"
-    return text if inspection.instruction else f"{text}\n{_REMINDER}"
+        return _LINE.join((text, _THINK))
+    return text if inspection.instruction else _LINE.join((text, _REMINDER))
