@@ -31,7 +31,7 @@ def answer(response: GenerateContentResponse, scored_letters: Sequence[str] = ()
     """The answer, its thoughts apart; what the provider blocked is an answer too, in the provider's words.
 
     Raises:
-        ProviderError: PASSING, if the reply holds nothing and says not why; REQUEST, if the model broke off
+        ProviderError: NO_ANSWER, if the reply holds nothing and says not why; REQUEST, if the model broke off
             for a reason that is no refusal.
     """
     usage = _usage(response.usage_metadata)
@@ -40,10 +40,10 @@ def answer(response: GenerateContentResponse, scored_letters: Sequence[str] = ()
         words = f"prompt blocked: {feedback.block_reason}{_blocking(feedback.safety_ratings)}"
         return Answer(words, FinishReason.REFUSED, usage=usage)
     if not response.candidates:
-        raise ProviderError(Kind.PASSING, "the reply holds no candidate and does not say why")
+        raise ProviderError(Kind.NO_ANSWER, "the reply holds no candidate and does not say why")
     candidate = response.candidates[0]
     if not candidate.finish_reason:
-        raise ProviderError(Kind.PASSING, "the reply is not finished")
+        raise ProviderError(Kind.NO_ANSWER, "the reply is not finished")
     finish = _FINISHES.get(candidate.finish_reason)
     if finish is None:
         raise ProviderError(Kind.REQUEST, f"the model broke off: {_ending(candidate)}")

@@ -54,7 +54,7 @@ def test_a_blocked_prompt_is_a_refusal_and_its_tokens_count():
 def test_a_reply_without_candidate_or_end_is_asked_for_again(body):
     with pytest.raises(ProviderError) as failed:
         read(body)
-    assert failed.value.kind is Kind.PASSING
+    assert failed.value.kind is Kind.NO_ANSWER
 
 
 @pytest.mark.parametrize("finish", ["OTHER", "LANGUAGE", "MALFORMED_FUNCTION_CALL", "OF_A_LATER_RELEASE"])

@@ -83,6 +83,23 @@ async def test_when_others_are_answered_meanwhile_the_fault_is_the_requests_own(
     assert final.value.kind is Kind.PASSING
 
 
+async def test_a_reply_that_leaves_the_answer_out_is_asked_for_again_and_no_outage(provider, opened, plain):
+    def read(body, wanted):
+        if "text" in body:
+            return Answer(body["text"])
+        raise ProviderError(Kind.NO_ANSWER, "there is no text")
+
+    plain.read = read
+    provider.play(provider.reply(200, {}), provider.reply(200, GOOD), provider.reply(200, {}))
+    async with opened(attempts=3) as one:
+        before = one._pace.limit
+        assert (await one.ask(REQUEST, WANTED)).text == "A"
+        with pytest.raises(ProviderError, match="there is no text"):
+            await one.ask(REQUEST, WANTED)
+        assert one._pace.limit >= before  # no congestion either
+    assert len(provider.posts) == 2 + 3
+
+
 async def test_a_provider_that_nobody_runs_is_a_passing_fault(opened):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))

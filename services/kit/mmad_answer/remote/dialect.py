@@ -82,8 +82,9 @@ class Dialect(abc.ABC):
         A refusal is an answer: FinishReason.REFUSED with the provider's words.
 
         Raises:
-            ProviderError: there is none in it. PASSING, if the body is not what the API promises. KeyError,
-                TypeError, IndexError and ValueError mean that too, so that reading stays plain.
+            ProviderError: there is none in it: NO_ANSWER, if the API leaves it out; PASSING, if the body is
+                not what the API promises. KeyError, TypeError, IndexError and ValueError mean that too, so
+                that reading stays plain.
         """
 
     @abc.abstractmethod

@@ -15,6 +15,8 @@ class Kind(enum.Enum):
     """Ask again, later and more slowly."""
     PASSING = enum.auto()
     """Ask again: an outage, a broken connection, a reply that is none."""
+    NO_ANSWER = enum.auto()
+    """Ask again: the provider is up, but its reply holds no answer; at last, this question has none."""
     BUDGET_SPENT = enum.auto()
     """Stop asking: the money or the quota is used up."""
     UNUSABLE = enum.auto()

@@ -35,7 +35,9 @@ from mmad_answer.remote.options import RemoteOptions
 from mmad_answer.remote.pace import Pace, RestingError
 from mmad_answer.remote.transport import Received, Transport
 
-_AGAIN: Final = frozenset({Kind.RATE_LIMITED, Kind.PASSING})
+_AWAY: Final = frozenset({Kind.RATE_LIMITED, Kind.PASSING})
+"""Turned away: a sign of congestion."""
+_AGAIN: Final = _AWAY | {Kind.NO_ANSWER}
 _LONGEST_BACKOFF_SECONDS: Final = 30.0
 _BACKOFF: Final = tenacity.wait_random_exponential(multiplier=0.5, max=_LONGEST_BACKOFF_SECONDS)
 """Random, so that those who were turned away together do not come again together."""
@@ -88,8 +90,8 @@ class Provider:
         """The answer to one request.
 
         Raises:
-            ProviderError: CONTEXT_TOO_LONG or REQUEST: this question has no answer; PASSING: its attempts are
-                used up, though others are answered.
+            ProviderError: CONTEXT_TOO_LONG or REQUEST: this question has no answer; NO_ANSWER: in no attempt;
+                PASSING: its attempts are used up, though others are answered.
             PassingFaultError, BudgetSpentError, UnusableError: the provider answers nothing for now.
         """
         content = json.dumps(request.body).encode()
@@ -128,7 +130,7 @@ class Provider:
                 )
                 answer = self._read(received.body, wanted)
             except ProviderError as error:
-                if error.kind in _AGAIN:
+                if error.kind in _AWAY:
                     self._pace.congested(era)
                     self._pace.rest(error.retry_seconds or 0.0)
                 raise
