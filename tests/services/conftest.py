@@ -42,6 +42,7 @@ class Service:
     """A service in a process of its own, ready to answer."""
 
     process: subprocess.Popen
+    target: str
     channel: grpc.Channel
     log: Path
 
@@ -58,11 +59,14 @@ class Service:
 
     def await_ready(self, seconds=120.0):
         end = time.monotonic() + seconds
-        stub = health_pb2_grpc.HealthStub(self.channel)
-        while stub.Check(health_pb2.HealthCheckRequest(service=NAME), timeout=60).status != 1:
+        health = health_pb2_grpc.HealthStub(self.channel)
+        status = None
+        while status != health_pb2.HealthCheckResponse.SERVING:
             assert self.process.poll() is None, self.log.read_text()
             assert time.monotonic() < end, self.log.read_text()
             time.sleep(0.1)
+            with contextlib.suppress(grpc.RpcError):  # it has just ended
+                status = health.Check(health_pb2.HealthCheckRequest(service=NAME), timeout=60).status
 
 
 @pytest.fixture(scope="session")
@@ -110,8 +114,9 @@ def running(command, tmp_path_factory):
             try:
                 line = process.stdout.readline()
                 assert " listening on " in line, log.read_text()
-                with grpc.insecure_channel(line.rsplit(" ", 1)[1].strip()) as channel:
-                    service = Service(process, channel, log)
+                target = line.rsplit(" ", 1)[1].strip()
+                with grpc.insecure_channel(target) as channel:
+                    service = Service(process, target, channel, log)
                     service.await_ready()
                     yield service
             finally:

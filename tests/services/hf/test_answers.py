@@ -62,6 +62,15 @@ def test_option_scores_are_those_of_the_logits_over_all_tokens_that_spell_a_lett
             )  # thoughts come first
 
 
+def test_another_query_another_template_or_another_order_changes_the_scores(alone):
+    variants = ("two_shots", "another_query", "another_template", "templates_swapped", "one_shot")
+    scores = [
+        tuple(round(each.log_probability, 4) for each in alone[name]["q1"].answered.option_scores)
+        for name in variants
+    ]
+    assert len(set(scores)) == len(variants)
+
+
 def test_each_text_is_the_librarys_among_other_inspections(service, requests, library):
     """Of other sizes, with other images: what one leaves behind on the model must not reach the next."""
     with concurrent.futures.ThreadPoolExecutor(len(requests)) as pool:
