@@ -19,6 +19,7 @@ from orchestrator.dataset import sample
 from orchestrator.dataset.reading import read
 from orchestrator.dispatch import ConnectedModel, Effort, Prompting
 from orchestrator.dispatch.fanout import fan_out
+from orchestrator.endpoints.arguments import parse_local
 from orchestrator.endpoints.connect import connect
 from orchestrator.endpoints.local import LocalServices
 from orchestrator.options import Protocol
@@ -86,8 +87,8 @@ async def main() -> None:
         sides = {"inspection": whole, "question": torn}
         models, seconds = {}, {name: [] for name in sides}
         async with (
-            LocalServices(["chance"], Path(folder, "a"), 60, print) as one,
-            LocalServices(["chance"], Path(folder, "b"), 60, print) as other,
+            LocalServices(parse_local(["chance"]), Path(folder, "a"), 60, print) as one,
+            LocalServices(parse_local(["chance"]), Path(folder, "b"), 60, print) as other,
         ):
             for name, endpoints in zip(sides, (one, other), strict=True):
                 (models[name],) = await connect(endpoints, 60, print)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.dispatch import ConnectedModel, Effort, Prompting
-from orchestrator.endpoints.participants import given_endpoints, model_names
+from orchestrator.endpoints.participants import given_endpoints, local_services, model_names
 from orchestrator.errors import Interrupted, UserError
 from orchestrator.hints.formats import HintError, refuse_shared
 from orchestrator.journal.schema import FILE_NAME
@@ -120,7 +120,7 @@ class _Work:
 
         given = given_endpoints(self.options)
         names = model_names(self.options, given)
-        local = [name for name in self.options.local if name in names]
+        local = local_services(self.options, names)
         note = self.screen.note
         with locked(self.out):
             services = LocalServices(local, self.out / "services", self.options.wait, note)

@@ -186,8 +186,9 @@ class RunOptions(Protocol):
     keep_prompts: Annotated[bool, _option(_HOW)] = False
     """Also keep each prompt as the model got it."""
 
-    local: Annotated[tuple[str, ...], _option(_WHO, "NAME")] = ()
-    """Start the service in services/NAME for this run, and end it afterwards. May be repeated."""
+    local: Annotated[tuple[str, ...], _option(_WHO, "[NAME=]SERVICE [OPTIONS]")] = ()
+    """Start the service in services/SERVICE for this run, with its own options ('qwen_vl --checkpoint DIR'),
+    and end it afterwards. May be repeated; one service under several names, too."""
     endpoint: Annotated[tuple[str, ...], _option(_WHO, "NAME=TARGET")] = ()
     """A model's address: host:port, unix:///path or dns:///name:port. The same NAME again: a replica."""
     endpoints: Annotated[Path | None, _option(_WHO, "FILE")] = None

@@ -22,7 +22,7 @@ from orchestrator.dataset.locate import locate
 from orchestrator.dataset.reading import read
 from orchestrator.describe import Amount, amount
 from orchestrator.dispatch import ConnectedModel, Effort, Prompting
-from orchestrator.endpoints.participants import given_endpoints, model_names
+from orchestrator.endpoints.participants import given_endpoints, local_services, model_names
 from orchestrator.errors import DiskFullError, Interrupted, UserError
 from orchestrator.hints.label import sentence
 from orchestrator.instruction import read_instruction
@@ -184,7 +184,7 @@ class _Session:
                 known = journal.meta("identity")
                 if known is not None:
                     check_identity(folder, completed(known), identity(self.plan))
-                local = [name for name in self.options.local if name in names]
+                local = local_services(self.options, names)
                 services = LocalServices(local, folder / "services", self.options.wait, self.screen.note)
                 async with services as own:
                     models = await self._connect([e for e in (*given, *own) if e.name in names])

@@ -1,9 +1,12 @@
-"""`NAME=TARGET`, and what names and targets may look like."""
+"""`NAME=TARGET` and `[NAME=]SERVICE [OPTIONS]`, and what names and targets may look like."""
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 import re
+import shlex
+from collections.abc import Iterable
 
 from orchestrator.errors import EndpointError
 from orchestrator.vocabulary import Endpoint
@@ -13,6 +16,43 @@ _HOST_AND_PORT = re.compile(r"(\[.+\]|[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_.
 _MAX_SOCKET_PATH_BYTES = 107
 """What the kernel's address structure holds."""
 _EXAMPLE = "for example qwen=127.0.0.1:50051"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LocalService:
+    """A service of this checkout that is to be started, and how."""
+
+    name: str
+    """The model's name in this run."""
+    service: str
+    """Its folder's name."""
+    options: tuple[str, ...]
+    """Of its command line."""
+
+
+def parse_local(texts: Iterable[str]) -> list[LocalService]:
+    """Read what `--local` is given: `[NAME=]SERVICE [OPTIONS]`, as a shell would read it; each once.
+
+    Raises:
+        EndpointError: saying what is wrong with one of them.
+    """
+    found: dict[str, LocalService] = {}
+    for text in texts:
+        where = f"--local {text}"
+        try:
+            first, *options = shlex.split(text) or [""]
+        except ValueError as error:
+            raise EndpointError(f"{where}: cannot be read: {error}.") from None
+        name, equals, service = first.rpartition("=")
+        local = LocalService(name if equals else service, service, tuple(options))
+        if problem := _name_problem(local.name):
+            raise EndpointError(f"{where}: {problem}")
+        if found.setdefault(local.name, local) != local:
+            raise EndpointError(
+                f"{where}: there is another {local.name}. Give one of them another name: "
+                f"--local 'NAME={shlex.join([service, *options])}'."
+            )
+    return list(found.values())
 
 
 def parse_endpoint(text: str, origin: str) -> Endpoint:

@@ -21,6 +21,7 @@ from types import TracebackType
 from orchestrator.dispatch.client import Client
 from orchestrator.dispatch.faults import CallError, one_line
 from orchestrator.dispatch.pace import Pace
+from orchestrator.endpoints.arguments import LocalService
 from orchestrator.endpoints.checkout import find_checkout, interpreter, service_folder
 from orchestrator.errors import EndpointError
 from orchestrator.vocabulary import Endpoint
@@ -48,7 +49,7 @@ class LocalServices:
     """An async context manager that gives the endpoints of the services that it has started.
 
     Args:
-        names: folders under `services/`, one process each.
+        services: what to start, one process each.
         log_folder: gets one file for each service, NAME.log; made when needed.
         wait_seconds: how long a service may take until it is ready; `start_seconds` if that is longer.
         on_wait: is given a line for people when what a service says of its loading changes.
@@ -62,7 +63,7 @@ class LocalServices:
 
     def __init__(
         self,
-        names: Sequence[str],
+        services: Sequence[LocalService],
         log_folder: Path,
         wait_seconds: float,
         on_wait: Callable[[str], None],
@@ -71,7 +72,7 @@ class LocalServices:
         grace_seconds: float = 10.0,
         start_seconds: float = START_SECONDS,
     ) -> None:
-        self._names = list(dict.fromkeys(names))
+        self._services = services
         self._log_folder = log_folder
         self._wait_seconds = max(wait_seconds, start_seconds)
         self._on_wait = on_wait
@@ -85,7 +86,7 @@ class LocalServices:
         return {child.name: child.process.pid for child in self._children}
 
     async def __aenter__(self) -> list[Endpoint]:
-        if not self._names:
+        if not self._services:
             return []
         commands = self._commands(self._checkout or find_checkout())
         try:
@@ -112,15 +113,15 @@ class LocalServices:
     def _commands(self, checkout: Path) -> dict[str, list[str]]:
         commands: dict[str, list[str]] = {}
         problems = []
-        for name in self._names:
+        for each in self._services:
             try:
-                folder = service_folder(checkout, name)
+                folder = service_folder(checkout, each.service)
                 python = interpreter(folder)
             except EndpointError as error:
                 problems.append(str(error))
             else:
-                commands[name] = [
-                    *(python, "-P", "-m", "mmad_answer", "serve", str(folder)),
+                commands[each.name] = [
+                    *(python, "-P", "-m", "mmad_answer", "serve", str(folder), *each.options),
                     *("--host", "127.0.0.1", "--port", "0", f"--exit-with-parent={os.getpid()}"),
                 ]
         if problems:

@@ -18,20 +18,26 @@ def given_endpoints(options: RunOptions) -> list[Endpoint]:
     return endpoints
 
 
+def local_services(options: RunOptions, names: Sequence[str]) -> list[arguments.LocalService]:
+    """Return the services to start, of those that the settings name, for these models."""
+    return [each for each in arguments.parse_local(options.local) if each.name in names]
+
+
 def model_names(options: RunOptions, endpoints: Sequence[Endpoint]) -> list[str]:
     """Return the names of the models to ask, each once.
 
     Raises:
         EndpointError: if there is none, if `--model` names an unknown one, or one name is given twice.
     """
-    known = list(dict.fromkeys([*options.local, *(e.name for e in endpoints)]))
+    local = [each.name for each in arguments.parse_local(options.local)]
+    known = list(dict.fromkeys([*local, *(e.name for e in endpoints)]))
     if not known:
         raise EndpointError(
             "There is nobody to ask. Name services of this checkout with --local (the baselines need "
             "nothing: --local chance --local template_diff), or models that are running with "
             "--endpoint NAME=TARGET or --endpoints FILE."
         )
-    for name in options.local:
+    for name in local:
         if any(e.name == name for e in endpoints):
             raise EndpointError(
                 f"{name}: is named by --local and by an endpoint. Give the endpoint another name."

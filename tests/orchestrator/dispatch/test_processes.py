@@ -11,6 +11,7 @@ import time
 import pytest
 
 from orchestrator.dispatch.pace import Pace
+from orchestrator.endpoints.arguments import parse_local
 from orchestrator.endpoints.connect import connect
 from orchestrator.endpoints.local import LocalServices
 
@@ -27,7 +28,7 @@ async def started(house, tmp_path, *names):
         ping_seconds=0.5, ping_timeout_seconds=2, connect_seconds=2, probe_seconds=2,
         backoff_seconds=0.01, cool_down_seconds=0.05, cool_down_max_seconds=0.1,
     )  # fmt: skip
-    services = LocalServices(names, tmp_path, 30, print, checkout=tmp_path, grace_seconds=2)
+    services = LocalServices(parse_local(names), tmp_path, 30, print, checkout=tmp_path, grace_seconds=2)
     async with services as endpoints:
         try:
             replicas = [dataclasses.replace(endpoint, name="deliberate") for endpoint in endpoints]

@@ -1,4 +1,4 @@
-"""`NAME=TARGET`."""
+"""`NAME=TARGET` and `[NAME=]SERVICE [OPTIONS]`."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.endpoints.arguments import parse_endpoint
+from orchestrator.endpoints.arguments import LocalService, parse_endpoint, parse_local
 from orchestrator.errors import EndpointError
 from orchestrator.vocabulary import Endpoint
 
@@ -77,3 +77,27 @@ def test_any_text_is_either_an_endpoint_or_a_clear_error(text):
         return
     assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+_-]*", endpoint.name)
     assert re.fullmatch(r"(unix:///.+|(dns:///)?[^/,]+:\d+)", endpoint.target)
+
+
+def test_a_local_service_has_a_name_and_options_of_its_own_as_a_shell_would_read_them():
+    [plain, named] = parse_local(["chance", "big=qwen_vl --checkpoint '/models/Qwen 7B' --quantization=8bit"])
+    assert plain == LocalService("chance", "chance", ())
+    assert named == LocalService("big", "qwen_vl", ("--checkpoint", "/models/Qwen 7B", "--quantization=8bit"))
+
+
+def test_a_local_service_that_is_named_twice_alike_is_one():
+    assert len(parse_local(["qwen_vl --checkpoint a", "qwen_vl  --checkpoint a"])) == 1
+
+
+@pytest.mark.parametrize(
+    ("texts", "words"),
+    [
+        (["qwen_vl --checkpoint a", "qwen_vl --checkpoint b"], "'NAME=qwen_vl --checkpoint b'"),
+        (["qwen_vl --checkpoint 'a"], "cannot be read: No closing quotation"),
+        ([""], "the name '' will not do"),
+        (["a/b=qwen_vl"], "letters, digits and .-_+"),
+    ],
+)
+def test_what_is_wrong_with_a_local_service_is_said(texts, words):
+    with pytest.raises(EndpointError, match=re.escape(words)):
+        parse_local(texts)

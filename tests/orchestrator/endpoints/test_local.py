@@ -10,6 +10,7 @@ import textwrap
 import psutil
 import pytest
 
+from orchestrator.endpoints.arguments import parse_local
 from orchestrator.endpoints.connect import connect
 from orchestrator.endpoints.local import LocalServices
 from orchestrator.errors import EndpointError
@@ -51,7 +52,7 @@ def checkout(tmp_path):
 def local(tmp_path):
     def make(checkout, *names, wait_seconds=20.0, grace_seconds=5.0, **more):
         return LocalServices(
-            names or ["scripted"],
+            parse_local(names or ["scripted"]),
             tmp_path / "logs",
             wait_seconds,
             print,
@@ -74,7 +75,7 @@ async def gone(process_id):
 
 
 async def test_services_are_ready_on_entry_and_gone_on_exit(tmp_path):
-    async with LocalServices(["chance"], tmp_path, 20, print) as endpoints:
+    async with LocalServices(parse_local(["chance"]), tmp_path, 20, print) as endpoints:
         (model,) = await connect(endpoints, 0, print)
         (endpoint,) = endpoints
         assert (endpoint.name, endpoint.origin) == ("chance", "--local chance")
@@ -223,6 +224,14 @@ async def test_all_services_that_cannot_be_run_are_told_at_once(checkout, local)
     assert "--local scriptet: there is no such service" in str(error.value)
 
 
+async def test_one_service_runs_under_two_names_each_with_its_own_options(tmp_path):
+    texts = ["one=chance --image-cache-mib 1", "two=chance --max-queue 3"]
+    async with LocalServices(parse_local(texts), tmp_path, 20, print) as endpoints:
+        first, second = await connect(endpoints, 20, print)
+        assert [each.name for each in endpoints] == ["one", "two"]
+        assert second.card.max_in_flight == first.card.max_in_flight - 5
+
+
 async def test_services_end_when_the_orchestrator_is_killed(tmp_path):
     parent = subprocess.Popen(  # noqa: ASYNC220 - nothing else runs here
         [
@@ -231,10 +240,11 @@ async def test_services_end_when_the_orchestrator_is_killed(tmp_path):
             textwrap.dedent(
                 """
                 import asyncio, pathlib, sys
+                from orchestrator.endpoints.arguments import parse_local
                 from orchestrator.endpoints.local import LocalServices
 
                 async def main():
-                    services = LocalServices(["chance"], pathlib.Path(sys.argv[1]), 20, print)
+                    services = LocalServices(parse_local(["chance"]), pathlib.Path(sys.argv[1]), 20, print)
                     async with services:
                         print(services.process_ids["chance"], flush=True)
                         await asyncio.sleep(60)
