@@ -16,7 +16,7 @@ from text import END
 
 SPREAD = 0.2
 """Standard deviation of the weights, ten times the usual: else the same token follows whatever is shown."""
-SHARPNESS = 1.0
+SHARPNESS = 2.0
 """Added to the norms of queries and keys, where there are any; else all of the prompt counts alike."""
 HEAD_WEIGHT = 0.25
 """Of the last layer: which token is likeliest stays the same, and rounding shows less in its probability."""

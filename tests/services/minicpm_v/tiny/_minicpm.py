@@ -31,7 +31,7 @@ def text_config(**rope: object) -> dict[str, object]:
         "linear_key_head_dim": 16,
         "linear_value_head_dim": 16,
         "linear_num_key_heads": 2,
-        "linear_num_value_heads": 4,
+        "linear_num_value_heads": 32,  # on a CPU, weights of 4 bits come in rows of 32
         "rope_parameters": {
             "rope_type": "default",
             "rope_theta": 10000.0,
