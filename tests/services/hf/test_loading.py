@@ -83,3 +83,20 @@ def test_a_gpu_that_is_not_there_is_missed(told, tiny, options):
 def test_a_limit_of_pixels_that_a_checkpoint_cannot_keep_is_refused(told, tiny):
     line = told("llava_next", "--checkpoint", tiny("llava_1_5"), "--max-pixels", "1000")
     assert "one fixed size" in line
+
+
+def test_a_hub_id_is_loaded_from_the_cache_by_its_commit(running, tiny, tmp_path, monkeypatch):
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    cached = tmp_path / "hub" / "models--owner--some-model"
+    (cached / "refs").mkdir(parents=True)
+    (cached / "refs" / "main").write_text(commit)
+    shutil.copytree(tiny("qwen2_vl"), cached / "snapshots" / commit)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    with running("qwen_vl", "--checkpoint", "owner/some-model") as service:
+        card = service.card()
+        assert (card.name, card.checkpoint, card.revision) == ("some-model", "owner/some-model", commit)
+
+
+def test_a_folder_has_no_revision(told, tiny):
+    line = told("qwen_vl", "--checkpoint", tiny("qwen2_vl"), "--revision", "main")
+    assert "leave one of them out" in line

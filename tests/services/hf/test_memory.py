@@ -49,18 +49,21 @@ def test_a_batch_that_does_not_fit_is_halved_until_it_does_and_every_text_stays_
         assert texts(together(service)) == expected
 
 
-def test_an_inspection_that_does_not_fit_alone_fails_by_name_and_its_neighbours_do_not(
-    short_of_memory, together
-):
+def test_what_does_not_fit_alone_fails_by_name_and_its_neighbours_do_not(short_of_memory, together):
     with short_of_memory() as service:
-        unlimited = together(service)
-    lengths = {
-        name: next(iter(each.values())).answered.usage.prompt_tokens for name, each in unlimited.items()
-    }
-    with short_of_memory("--most-tokens", str(max(lengths.values()) - 10)) as service:
+        lengths = {
+            (name, question): response.answered.usage.prompt_tokens
+            for name, responses in together(service).items()
+            for question, response in responses.items()
+        }
+    room = max(lengths.values()) - 10
+    with short_of_memory("--most-tokens", str(room)) as service:
         for _ in range(2):  # the service stays up, and as good as before
-            answered = together(service)
-            for name, responses in answered.items():
-                failures = {response.failure.reason for response in responses.values()}
-                too_long = name == max(lengths, key=lengths.get)
-                assert failures == {pb.FAILURE_REASON_OUT_OF_MEMORY if too_long else 0}, name
+            failed = {
+                (name, question): response.failure.reason
+                for name, responses in together(service).items()
+                for question, response in responses.items()
+                if response.HasField("failure")
+            }
+            too_long = [key for key, length in lengths.items() if length > room]
+            assert failed == dict.fromkeys(too_long, pb.FAILURE_REASON_OUT_OF_MEMORY)
