@@ -1,4 +1,4 @@
-"""What pins a checkpoint that lies in a folder: a digest that is quick even for hundreds of gigabytes.
+"""What a checkpoint is called and what pins it: a digest that is quick even for hundreds of gigabytes.
 
 Of each file: its name, its size, its first and its last mebibyte. Two checkpoints of one shape differ there,
 unless somebody has changed nothing but the middle of a file; the price of not reading all of it.
@@ -15,11 +15,15 @@ _SUFFIXES: Final = frozenset({".safetensors", ".json", ".jinja", ".model", ".txt
 """Of the files that decide what a checkpoint answers."""
 
 
-def folder_fingerprint(folder: Path) -> str:
-    """Return "folder-" and 16 hex digits; or the commit, if the folder is a snapshot in the hub's cache."""
-    folder = folder.expanduser().absolute()
+def origin(folder: Path) -> tuple[str, str]:
+    """Say what a folder's checkpoint is called, and what pins it.
+
+    Of a snapshot in the hub's cache, the hub's id and the commit. Of any other folder its name, wherever it
+    lies, and "folder-" with 16 hex digits of its files' digest: replicas may keep it in different places.
+    """
+    folder = folder.expanduser().resolve()
     if folder.parent.name == "snapshots":
-        return folder.name
+        return folder.parents[1].name.removeprefix("models--").replace("--", "/", 1), folder.name
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         if path.suffix not in _SUFFIXES or not path.is_file():
@@ -30,4 +34,4 @@ def folder_fingerprint(folder: Path) -> str:
             digest.update(file.read(_READ_BYTES))
             file.seek(max(_READ_BYTES, size_bytes - _READ_BYTES))
             digest.update(file.read(_READ_BYTES))
-    return f"folder-{digest.hexdigest()[:16]}"
+    return folder.name, f"folder-{digest.hexdigest()[:16]}"

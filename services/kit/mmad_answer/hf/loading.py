@@ -9,25 +9,31 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import huggingface_hub
 import torch
 import transformers
+from huggingface_hub.constants import HF_HUB_OFFLINE
+from huggingface_hub.utils.tqdm import disable_progress_bars
 from safetensors import SafetensorError
 from transformers import AutoModelForImageTextToText, AutoProcessor, BitsAndBytesConfig, PretrainedConfig
 from transformers.utils import is_flash_attn_2_available
 
 from mmad_answer.hf.family import Family
-from mmad_answer.hf.fingerprint import folder_fingerprint
+from mmad_answer.hf.fingerprint import origin
 from mmad_answer.hf.options import TransformersOptions
 from mmad_answer.model import Card, LoadError
 from mmad_answer.wording import in_one_line
 
 _log = logging.getLogger(__name__)
 
+_HUB_ID: Final = re.compile(r"[\w-][\w.-]*/[\w.-]+")
+_FILES: Final = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
+"""What is fetched of a hub's checkpoint: no code, and weights in one form only."""
 _NOT_QUANTIZED: Final = (
     *("model.visual", "model.vision_tower", "model.multi_modal_projector", "model.merger"),
     "lm_head",
@@ -42,6 +48,7 @@ class Loaded:
 
     model: Any
     processor: Any
+    checkpoint: str
     revision: str
     attention: str
     max_pixels: int
@@ -62,6 +69,7 @@ class Loaded:
             settings["repetition_penalty"] = str(penalty)
         return dataclasses.replace(
             card,
+            checkpoint=self.checkpoint,
             revision=self.revision,
             device=_device_name(self.model.device),
             max_image_pixels=self.max_pixels,
@@ -82,42 +90,56 @@ def load(options: TransformersOptions, family: Family) -> Loaded:
     """
     # The libraries' own bars and warnings would bury the one line that counts.
     transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+    disable_progress_bars()
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     where = f"--checkpoint {options.checkpoint}"
-    config = _config(options, where)
+    folder = _folder(options, where)
+    config = _config(folder, where)
     _check_family(config, family, where)
     placement = _placement(options)
     notes: list[str] = []
     attention = _attention(options, placement, notes)
-    model = _model(options, where, placement, attention, config)
-    processor = _processor(options, where)
+    model = _model(options, folder, where, placement, attention, config)
+    processor = _processor(folder, where)
     if options.max_pixels is not None:
         try:
             family.limit_pixels(processor, model.config, options.max_pixels)
         except ValueError as error:
             raise LoadError(f"--max-pixels {options.max_pixels}: {error}") from None
     notes += family.notes(model.config)
-    revision = str(config.get("_commit_hash") or "") or folder_fingerprint(Path(options.checkpoint))
+    checkpoint, revision = origin(folder)
     max_pixels = family.max_pixels(processor)
-    return Loaded(model, processor, revision, attention, max_pixels, tuple(notes))
+    return Loaded(model, processor, checkpoint, revision, attention, max_pixels, tuple(notes))
 
 
-def _is_folder(checkpoint: str) -> bool:
-    """A hub id has at most one slash, and no folder of that name is here."""
-    return Path(checkpoint).expanduser().is_dir() or checkpoint.count("/") != 1 or checkpoint[0] in "./~"
-
-
-def _config(options: TransformersOptions, where: str) -> Mapping[str, Any]:
-    if _is_folder(options.checkpoint):
-        folder = Path(options.checkpoint).expanduser()
-        if not folder.is_dir():
-            raise LoadError(f"{where}: there is no such folder, and it is no hub id (OWNER/NAME) either")
-        if not (folder / "config.json").is_file():
-            raise LoadError(
-                f"{where}: this folder holds no config.json, so it is no checkpoint of transformers"
+def _folder(options: TransformersOptions, where: str) -> Path:
+    """The checkpoint's files; fetched from the hub, where they are not in its cache. All of one commit."""
+    folder = Path(options.checkpoint).expanduser()
+    if folder.is_dir():
+        if options.revision:
+            raise LoadError(f"{where}: is a folder here, and --revision is of the hub: leave one of them out")
+        return folder
+    if not _HUB_ID.fullmatch(options.checkpoint):
+        raise LoadError(f"{where}: there is no such folder, and it is no hub id (OWNER/NAME) either")
+    try:
+        return Path(
+            huggingface_hub.snapshot_download(
+                options.checkpoint, revision=options.revision, allow_patterns=list(_FILES)
             )
-    with _explained(where, "its config.json cannot be had"):
-        config, _ = PretrainedConfig.get_config_dict(options.checkpoint, revision=options.revision)
+        )
+    except Exception as error:  # of several libraries, down to the sockets
+        offline = "; HF_HUB_OFFLINE is set, so nothing is fetched" if HF_HUB_OFFLINE else ""
+        raise LoadError(
+            f"{where}: is neither a folder nor to be had from the hub: {in_one_line(error)}{offline}"
+        ) from error
+
+
+def _config(folder: Path, where: str) -> Mapping[str, Any]:
+    if not (folder / "config.json").is_file():
+        raise LoadError(f"{where}: holds no config.json, so it is no checkpoint of transformers")
+    with _explained(where, "its config.json cannot be read"):
+        config, _ = PretrainedConfig.get_config_dict(folder)
         return dict(config)
 
 
@@ -173,6 +195,7 @@ def _attention(options: TransformersOptions, placement: Mapping[str, Any], notes
 
 def _model(
     options: TransformersOptions,
+    folder: Path,
     where: str,
     placement: Mapping[str, Any],
     attention: str,
@@ -181,8 +204,7 @@ def _model(
     quantization = _quantization(options, config)
     with _explained(where, "its weights cannot be loaded"):
         model, info = AutoModelForImageTextToText.from_pretrained(
-            options.checkpoint,
-            revision=options.revision,
+            folder,
             dtype=options.dtype,
             attn_implementation=attention,
             output_loading_info=True,
@@ -214,11 +236,9 @@ def _quantization(options: TransformersOptions, config: Mapping[str, Any]) -> Bi
     return None
 
 
-def _processor(options: TransformersOptions, where: str) -> Any:
+def _processor(folder: Path, where: str) -> Any:
     with _explained(where, "its tokenizer or image processor cannot be loaded"):
-        processor = AutoProcessor.from_pretrained(
-            options.checkpoint, revision=options.revision, backend=IMAGE_BACKEND, trust_remote_code=False
-        )
+        processor = AutoProcessor.from_pretrained(folder, backend=IMAGE_BACKEND, trust_remote_code=False)
     if not getattr(processor, "chat_template", None):
         raise LoadError(f"{where}: has no chat template, so nothing says how to put a question to it")
     # Where its files are missing, the library makes an empty tokenizer and says nothing.
@@ -234,9 +254,7 @@ def _explained(where: str, what: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError) as error:
-        offline = os.environ.get("HF_HUB_OFFLINE") == "1" and not Path(where.split(" ", 1)[1]).exists()
-        hint = "; HF_HUB_OFFLINE is set, so it must be in the cache already" if offline else ""
-        raise LoadError(f"{where}: {what}: {in_one_line(error)}{hint}") from error
+        raise LoadError(f"{where}: {what}: {in_one_line(error)}") from error
 
 
 def _device_name(device: Any) -> str:

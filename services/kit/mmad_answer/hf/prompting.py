@@ -2,7 +2,8 @@
 
 The images are prepared once for an inspection, however many conversations show them: the processor is given
 an image processor that remembers its last output. So the tokens are always those that the library makes.
-Words that look like control tokens ("<image>" in a question) are encoded as words.
+Words that look like control tokens ("<image>" in a question) are broken up by a space: the library's own
+`sanitize_control_tokens` is lost on the way in the processors of two families (transformers 5.23).
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -89,12 +90,11 @@ class Prompter:
 
     def _prompt(self, messages: Sequence[Message]) -> Prompt:
         encoded = self._processor.apply_chat_template(
-            [_as_chat(message) for message in self._family.arrange(messages)],
+            [as_chat(message, self._plain) for message in self._family.arrange(messages)],
             add_generation_prompt=True,
             tokenize=True,
             return_dict=True,
             return_tensors="pt",
-            sanitize_control_tokens=True,
             **self._family.template_options(),
         )
         ids, types = _row(encoded["input_ids"]), encoded.get("mm_token_type_ids")
@@ -102,14 +102,27 @@ class Prompter:
         images_end = next((i for i in range(len(ids), 0, -1) if ids[i - 1] == image_token), 0)
         return Prompt(ids, None if types is None else _row(types), images_end)
 
+    def _plain(self, text: str) -> str:
+        return self._control_tokens.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
+
+    @functools.cached_property
+    def _control_tokens(self) -> re.Pattern[str]:
+        tokenizer = self._processor.tokenizer
+        tokens = {*tokenizer.all_special_tokens, *tokenizer.get_added_vocab(), self._processor.image_token}
+        # A token of one character is no control token, but would be broken up everywhere.
+        return re.compile("|".join(re.escape(each) for each in sorted(tokens) if len(each) > 1))
+
     @functools.cached_property
     def _placeholders(self) -> re.Pattern[str]:
         return re.compile(f"({re.escape(self._processor.image_token)})(?:\\1)+")
 
 
-def _as_chat(message: Message) -> dict[str, Any]:
+def as_chat(message: Message, plain: Callable[[str], str] = str) -> dict[str, Any]:
+    """A message as `apply_chat_template` takes it, its texts made `plain`."""
     content = [
-        {"type": "text", "text": part} if isinstance(part, str) else {"type": "image", "image": part.pixels}
+        {"type": "text", "text": plain(part)}
+        if isinstance(part, str)
+        else {"type": "image", "image": part.pixels}
         for part in message.parts
     ]
     return {"role": str(message.speaker), "content": content}
