@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from gemini_proxy.messages import (
@@ -11,11 +10,11 @@ from gemini_proxy.messages import (
     GenerateContentResponse,
     LogprobsResult,
     SafetyRating,
-    ScoredToken,
     UsageMetadata,
 )
 from mmad_answer.model import Answer, FinishReason, OptionScore, Usage
 from mmad_answer.remote.faults import Kind, ProviderError
+from mmad_answer.remote.scores import option_scores
 
 _FINISHES: Final = {
     "STOP": FinishReason.STOP,
@@ -54,25 +53,16 @@ def answer(response: GenerateContentResponse, scored_letters: Sequence[str] = ()
     reasoning = _joined(candidate, thought=True)
     # After thoughts the first position is not the contract's: it depends on what was thought.
     thought = bool(reasoning or usage.reasoning_tokens)
-    scores = () if thought else option_scores(candidate.logprobs_result, scored_letters)
+    scores = () if thought else _option_scores(candidate.logprobs_result, scored_letters)
     return Answer(text, finish, scores, usage, reasoning)
 
 
-def option_scores(logprobs: LogprobsResult, letters: Sequence[str]) -> tuple[OptionScore, ...]:
-    """Each letter's log probability at the first position; none where the reply has no such position."""
+def _option_scores(logprobs: LogprobsResult, letters: Sequence[str]) -> tuple[OptionScore, ...]:
+    """Of the letters at the first position; none where the reply has no such position."""
     if not logprobs.top_candidates:
         return ()
-    tokens = logprobs.top_candidates[0].candidates
-    return tuple(OptionScore(letter, _log_probability(letter, tokens)) for letter in letters)
-
-
-def _log_probability(letter: str, tokens: Iterable[ScoredToken]) -> float | None:
-    """Summed over the listed tokens that spell the letter; None if none does."""
-    listed = (each.log_probability for each in tokens if each.token.strip() == letter)
-    probability = math.fsum(
-        math.exp(min(0.0, each)) for each in listed if each is not None and not math.isnan(each)
-    )
-    return math.log(min(1.0, probability)) if probability else None  # rounded, it may be above 1
+    first = logprobs.top_candidates[0].candidates
+    return option_scores([(each.token, each.log_probability) for each in first], letters)
 
 
 def _usage(usage: UsageMetadata) -> Usage:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from mmad_answer.model import Answer, FinishReason, OptionScore, Usage
 from mmad_answer.remote.faults import Kind, ProviderError
+from mmad_answer.remote.scores import option_scores
 
 _BROKEN_OFF: Final = frozenset({"error", "abort", "insufficient_system_resource"})
-_SPACES: Final = " \u2581\u0120"
-"""The space, and how sentencepiece and byte-level tokenizers write it."""
 
 
 def answer(body: Mapping[str, Any], letters: Sequence[str]) -> Answer:
@@ -35,7 +33,7 @@ def answer(body: Mapping[str, Any], letters: Sequence[str]) -> Answer:
         return Answer(text or words, FinishReason.REFUSED, usage=usage, reasoning=reasoning)
     scores: tuple[OptionScore, ...] = ()
     if not (reasoning or usage.reasoning_tokens):  # after thoughts, the first position is no answer's
-        scores = _option_scores(choice.get("logprobs"), letters)
+        scores = option_scores(_listed(choice.get("logprobs")), letters)
     ended = FinishReason.LENGTH if finish == "length" else FinishReason.STOP
     return Answer(text, ended, scores, usage, reasoning)
 
@@ -69,27 +67,14 @@ def _usage(usage: Mapping[str, Any]) -> Usage:
     )
 
 
-def _option_scores(logprobs: Any, letters: Sequence[str]) -> tuple[OptionScore, ...]:
-    """Of each letter, over all listed first tokens that spell it; None where none does."""
+def _listed(logprobs: Any) -> list[tuple[str, float | None]]:
+    """The first position's tokens. The chosen one may not be among the top, and counts once."""
     positions = (logprobs or {}).get("content") or []
-    listed: dict[str, float] = {}
-    if positions:
-        first = positions[0]
-        for each in (*(first.get("top_logprobs") or ()), first):  # the chosen one may not be among the top
-            listed[each["token"]] = float(each["logprob"])
-    return tuple(
-        OptionScore(
-            letter,
-            _log_of_sum(logprob for token, logprob in listed.items() if token.lstrip(_SPACES) == letter),
-        )
-        for letter in letters
-    )
-
-
-def _log_of_sum(logprobs: Iterable[float]) -> float | None:
-    """log(sum(exp(each))), without underflow; None of nothing."""
-    each = sorted(logprobs)
-    if not each:
-        return None
-    most = each[-1]
-    return most + math.log(math.fsum(math.exp(one - most) for one in each))
+    if not positions:
+        return []
+    chosen, top = positions[0], positions[0].get("top_logprobs") or []
+    # Two tokens may have one text, so the text alone does not tell them apart.
+    known = {name: chosen.get(name) for name in ("token", "bytes", "logprob")}
+    if not any(all(each.get(name) == value for name, value in known.items()) for each in top):
+        top = [*top, chosen]
+    return [(each["token"], each["logprob"]) for each in top]

@@ -92,31 +92,18 @@ def scored(candidate, *tokens, **fields):
 
 
 def test_a_letters_score_sums_the_tokens_that_spell_it_at_the_first_position(candidate):
-    body = scored(candidate, ("A", 0.5), (" A", 0.2), ("B", 0.1), ("b", 0.1), ("Answer", 0.05), ("\nB", 0.02))
+    body = scored(candidate, ("A", 0.5), (" A", 0.2), ("B", 0.1), ("b", 0.1), ("Answer", 0.05), ("B\n", 0.02))
     scores = {each.letter: each.log_probability for each in read(body, "ABD").option_scores}
     assert scores["A"] == pytest.approx(math.log(0.7))
-    assert scores["B"] == pytest.approx(math.log(0.12))
+    assert scores["B"] == pytest.approx(math.log(0.1))
     assert scores["D"] is None  # not among those listed
 
 
-@pytest.mark.parametrize(
-    ("tokens", "score"),
-    [
-        ([("A", 0.0)], 0.0),
-        ([("A", 1e-6)], 0.0),  # rounded up
-        ([("A", 1e9)], 0.0),
-        ([("A", -0.1), (" A", -0.1)], 0.0),
-        ([("A", "-Infinity")], None),
-        ([("A", "NaN")], None),
-        ([("A", None)], None),
-    ],
-)
-def test_a_score_is_a_log_probability_or_none(candidate, tokens, score):
-    listed = [
-        {"token": token, **({} if value is None else {"logProbability": value})} for token, value in tokens
-    ]
+@pytest.mark.parametrize("value", ["-Infinity", "NaN", None])
+def test_a_probability_that_the_api_leaves_out_or_writes_as_no_number_is_unknown(candidate, value):
+    listed = [{"token": "A", **({} if value is None else {"logProbability": value})}]
     body = candidate(logprobsResult={"topCandidates": [{"candidates": listed}]})
-    assert read(body, "A").option_scores == (OptionScore("A", score),)
+    assert read(body, "A").option_scores == (OptionScore("A", None),)
 
 
 def test_there_are_no_scores_after_thoughts_in_refusals_or_where_none_were_wanted(candidate):
