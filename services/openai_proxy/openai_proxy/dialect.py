@@ -87,7 +87,7 @@ class ChatCompletions(Dialect):
 
     def fault(self, status: int, body: Json) -> ProviderError:
         """What the error says, in any of the forms that servers of this protocol use."""
-        return faults.fault(status, body, self._options.model)
+        return faults.fault(status, body, self._options)
 
     def _messages(self, messages: Sequence[Said]) -> list[dict[str, Json]]:
         system, first, *rest = messages

@@ -14,6 +14,7 @@ from typing import Any, Final
 import httpx
 
 from mmad_answer.remote.faults import Kind, ProviderError, kind_of_status
+from openai_proxy.options import OMITTABLE, TOKEN_LIMIT_FIELDS, OpenAiOptions
 
 _SPENT: Final = frozenset(
     {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_balance"}
@@ -22,29 +23,24 @@ _REFUSED: Final = frozenset(
     {"content_filter", "content_policy_violation", "moderation_blocked", "data_inspection_failed"}
 )
 _NO_SUCH_KEY: Final = frozenset({"invalid_api_key", "invalid_authentication_error"})
-_NO_SUCH_MODEL: Final = frozenset({"model_not_found"})
+NO_SUCH_MODEL: Final = frozenset({"model_not_found"})
 _TOO_LONG: Final = frozenset({"context_length_exceeded", "exceed_context_size_error"})
 _SAYS_TOO_LONG: Final = re.compile(
     r"context (length|size|window)|maximum model length|max_model_len|prompt is too long", re.IGNORECASE
 )
 _NEVER_FITS: Final = re.compile(r"request too large", re.IGNORECASE)
+_SAYS_NO_SUCH_MODEL: Final = re.compile(r"server is pinned to", re.IGNORECASE)
+"""transformers' own, where it serves another one."""
+_SAYS_NO_SYSTEM: Final = re.compile(r"system role (is )?not supported|roles must alternate", re.IGNORECASE)
+"""What chat templates say that know no system, through the engine that has them."""
 _NOT_TAKEN: Final = re.compile(
-    r"unsupported|not support|unrecognized|unexpected|unknown|not permitted|extra inputs", re.IGNORECASE
+    r"unsupported|not support|unrecognized|unexpected|unknown|not permitted|extra inputs|not allowed"
+    r"|invalid|must be|greater than",
+    re.IGNORECASE,
 )
-_REMEDIES: Final = {
-    "temperature": "--omit temperature",
-    "top_p": "--omit top_p",
-    "seed": "--omit seed",
-    "top_logprobs": "--omit logprobs, or a smaller --top-logprobs",
-    "logprobs": "--omit logprobs",
-    "max_completion_tokens": "--token-limit-field max_tokens",
-    "max_tokens": "--token-limit-field max_completion_tokens",
-    "reasoning_effort": "another --reasoning-effort, or none",
-}
-"""What to change where a server refuses one of our fields."""
 
 
-def fault(status: int, body: Any, model: str) -> ProviderError:
+def fault(status: int, body: Any, options: OpenAiOptions) -> ProviderError:
     """Sort an error by what it says of itself, and by its status where that is not enough."""
     error = _error(body)
     message = _message(error)
@@ -53,10 +49,10 @@ def fault(status: int, body: Any, model: str) -> ProviderError:
         return ProviderError(Kind.BUDGET_SPENT, message)
     if codes & _REFUSED or _is_moderated(error):
         return ProviderError(Kind.REFUSED, message)
-    if codes & (_NO_SUCH_KEY | _NO_SUCH_MODEL):
+    if codes & (_NO_SUCH_KEY | NO_SUCH_MODEL) or _SAYS_NO_SUCH_MODEL.search(message):
         return ProviderError(Kind.UNUSABLE, message)
     kind = kind_of_status(status)
-    if kind is Kind.NO_ROUTE and model in message:
+    if kind is Kind.NO_ROUTE and options.model in message:
         return ProviderError(Kind.UNUSABLE, message)
     if kind is Kind.RATE_LIMITED and _NEVER_FITS.search(message):
         return ProviderError(Kind.REQUEST, message)  # larger than the whole allowance of a minute
@@ -64,7 +60,7 @@ def fault(status: int, body: Any, model: str) -> ProviderError:
         return ProviderError(kind, message)
     if codes & _TOO_LONG or _SAYS_TOO_LONG.search(message):
         return ProviderError(Kind.CONTEXT_TOO_LONG, message)
-    if remedy := _remedy(message, str(error.get("param") or "")):
+    if remedy := _remedy(message, str(error.get("param") or ""), options):
         # Left out silently, answers would be other ones than the model card says.
         return ProviderError(Kind.UNUSABLE, f"{message} Start the service with {remedy}.")
     return ProviderError(Kind.REQUEST, message)
@@ -103,8 +99,40 @@ def _is_moderated(error: Mapping[str, Any]) -> bool:
     return isinstance(metadata, Mapping) and "flagged_input" in metadata
 
 
-def _remedy(message: str, param: str) -> str:
+def _remedy(message: str, param: str, options: OpenAiOptions) -> str:
+    """What to change, if the error is about a field that an option puts into every request; else nothing."""
+    remedies = _remedies(options)
+    for field, remedy in remedies.items():
+        if param == field or param.endswith(f".{field}"):
+            return remedy
+    if "role" in remedies and _SAYS_NO_SYSTEM.search(message):
+        return remedies["role"]
     if not _NOT_TAKEN.search(message):
         return ""
-    words = {param} if param else set(re.findall(r"\w+", message))
-    return next((remedy for field, remedy in _REMEDIES.items() if field in words), "")
+    return next((remedy for field, remedy in remedies.items() if _is_named(field, message)), "")
+
+
+def _remedies(options: OpenAiOptions) -> dict[str, str]:
+    """By field, what to set otherwise. What is left out already cannot have been refused."""
+    remedies = {"model": "another --model"}
+    for field in OMITTABLE:
+        if field not in options.omitted:
+            remedies[field] = f"--omit {','.join(sorted({*options.omitted, field}))}"
+    if "logprobs" in remedies:
+        remedies["logprobs"] += ", or a smaller --top-logprobs" if options.top_logprobs > 1 else ""
+        remedies["top_logprobs"] = remedies["logprobs"]
+    limit = options.token_limit_field
+    other = next(each for each in TOKEN_LIMIT_FIELDS if each != limit)
+    remedies[limit] = f"--token-limit-field {other}, or let answers have fewer tokens"
+    if options.reasoning_effort is not None:
+        remedies["reasoning_effort"] = "another --reasoning-effort, or none"
+    if options.system_role != "user":
+        remedies["role"] = remedies[options.system_role] = "--system-role user"
+    return remedies
+
+
+def _is_named(field: str, message: str) -> bool:
+    """Whether a field is named as such: in quotes, at the end of a path or of the message, as invalid."""
+    quoted = rf"['\"`]{field}['\"`]"
+    said = re.sub(rf"[{{,]\s*{quoted}\s*:", "", message)  # the keys of a body that the server repeats
+    return bool(re.search(rf"{quoted}|\.{field}:|\b(invalid|sample) {field}\b|: {field}\W*$", said))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import urllib.parse
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias, get_args
 
 from mmad_answer.remote.options import RemoteOptions
 
 _OPENAI: Final = "https://api.openai.com/v1"
 OMITTABLE: Final = ("temperature", "top_p", "seed", "logprobs", "detail")
 """Fields that some models or servers refuse."""
+TokenLimitField: TypeAlias = Literal["max_completion_tokens", "max_tokens"]
+TOKEN_LIMIT_FIELDS: Final[tuple[TokenLimitField, ...]] = get_args(TokenLimitField)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,7 +28,7 @@ class OpenAiOptions(RemoteOptions):
     omit: str = ""
     """Fields to leave out, as the model or the server refuses them: any of temperature, top_p, seed, logprobs
     and detail, with commas between."""
-    token_limit_field: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"  # noqa: S105
+    token_limit_field: TokenLimitField = "max_completion_tokens"  # noqa: S105
     """The field that bounds a reply; older servers know max_tokens only."""
     system_role: Literal["system", "developer", "user"] = "system"
     """Who says the instruction; user, for models that know no system, puts it before the images."""

@@ -14,6 +14,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import grpc
 import PIL.Image
 import pytest
 
@@ -151,11 +152,12 @@ def test_the_same_prompt_gets_the_same_texts_as_from_the_library_itself(running,
 
 
 @pytest.mark.slow
-def test_a_wrong_model_is_named_by_the_server(running, serving, tiny):
+def test_a_wrong_model_ends_the_model_in_the_servers_words(running, serving, tiny):
     with (
         serving(tiny("llava_1_6")) as address,
         running("openai_proxy", "--base-url", f"{address}/v1", "--model", "other") as proxy,
+        pytest.raises(grpc.RpcError) as ended,
     ):
-        replies = proxy.ask(requests("llava_1_6")[0]).values()
-    assert len(replies) == 3
-    assert all("Server is pinned to" in reply.failure.message for reply in replies)
+        proxy.ask(requests("llava_1_6")[0])
+    assert ended.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert "Server is pinned to" in ended.value.details()
