@@ -90,7 +90,8 @@ def _turns(
         if question.question_id == before.question_id:
             break
         reply = replies.get(question.question_id)
-        if reply is not None and reply.text:  # a failure has none
+        # A failure has no words, and those of a refusal are not always the model's own.
+        if reply is not None and reply.text and reply.finish_reason != "refused":
             turns.append((question, reply.text))
     return turns
 

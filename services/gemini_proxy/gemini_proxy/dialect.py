@@ -13,7 +13,7 @@ from gemini_proxy.faults import fault
 from gemini_proxy.messages import GenerateContentResponse, ModelInformation
 from gemini_proxy.options import GeminiOptions
 from gemini_proxy.request import Thinking, conversation, generation_config, image_part
-from mmad_answer.model import Answer, BudgetSpentError, Generation, PassingFaultError, UnusableError
+from mmad_answer.model import Answer, Generation, WholeCallError
 from mmad_answer.prompt import Speaker
 from mmad_answer.remote.dialect import Dialect, ImagePart, Json, Request, Said, Wanted
 from mmad_answer.remote.faults import Kind, ProviderError
@@ -59,7 +59,7 @@ class GeminiDialect(Dialect):
         wanted = Wanted(Generation(), max_tokens=1, scored_letters=("A",))
         try:
             reply = await provider.ask(self.request(_PROBE, wanted), wanted)
-        except (ProviderError, PassingFaultError, BudgetSpentError, UnusableError) as error:
+        except (ProviderError, WholeCallError) as error:
             raise ProviderError(Kind.UNUSABLE, f"--option-scores: {error}") from None
         if not reply.option_scores:
             reason = "it thinks first" if reply.usage.reasoning_tokens else "the reply holds none"

@@ -12,35 +12,30 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 from mmad_answer.model import (
     Answer,
-    BudgetSpentError,
     ChainOfThought,
     Failure,
     FailureReason,
     Inspection,
     Model,
-    PassingFaultError,
     Question,
     Reply,
     Turn,
-    UnusableError,
+    WholeCallError,
 )
 from mmad_answer.wording import in_one_line, message
 
 _log = logging.getLogger(__name__)
-
-WholeCallFault: TypeAlias = PassingFaultError | BudgetSpentError | UnusableError
-"""What a model raises to end whole calls rather than to fail questions."""
 
 
 def answer_batch(
     model: Model[Any],
     batch: Sequence[Inspection],
     deliver: Callable[[Reply], None],
-    refuse: Callable[[Inspection, WholeCallFault], None],
+    refuse: Callable[[Inspection, WholeCallError], None],
 ) -> None:
     """Have a batch answered, and `deliver` one reply for each question of each inspection that still waits.
 
@@ -96,7 +91,7 @@ class _Asked:
         question = self._open.pop(reply.question_id)
         if not isinstance(reply.outcome, Answer):
             return
-        if self.inspection.conversation_history:
+        if self.inspection.conversation_history and reply.outcome.is_turn:
             self._turns.append(Turn(question, reply.outcome.text))
         if self.inspection.chain_of_thought is ChainOfThought.PER_INSPECTION:
             self._analysis = self._analysis or reply.outcome.reasoning
@@ -104,12 +99,12 @@ class _Asked:
 
 def _ask(
     model: Model[Any], asked: Sequence[_Asked], deliver: Callable[[Reply], None]
-) -> Failure | WholeCallFault | None:
+) -> Failure | WholeCallError | None:
     """Ask what is open; what ended it early, if anything did."""
     rests = {each.rest(): each for each in asked}
     try:
         _deliver_fitting(model, rests, deliver)
-    except (PassingFaultError, BudgetSpentError, UnusableError) as fault:
+    except WholeCallError as fault:
         _log.warning("the model refused a batch of %d: %s", len(asked), message(fault))
         return fault
     except BaseException as error:  # a library's sys.exit() in here must not lose the batch
@@ -139,9 +134,9 @@ def _deliver_fitting(
 
 def _settle(
     asked: Sequence[_Asked],
-    fault: Failure | WholeCallFault | None,
+    fault: Failure | WholeCallError | None,
     deliver: Callable[[Reply], None],
-    refuse: Callable[[Inspection, WholeCallFault], None],
+    refuse: Callable[[Inspection, WholeCallError], None],
 ) -> None:
     """End what is still open."""
     outcome = fault or Failure(FailureReason.INTERNAL, "the model gave no answer to this question")

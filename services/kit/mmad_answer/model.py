@@ -176,6 +176,11 @@ class Answer:
     anomaly_map: bytes = b""
     """In an inspection's first answer, where `Generation.anomaly_map` is set: a PNG as the contract says."""
 
+    @property
+    def is_turn(self) -> bool:
+        """Whether a conversation goes on with it: the words of a refusal are not always the model's own."""
+        return bool(self.text) and self.finish_reason is not FinishReason.REFUSED
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Failure:
@@ -229,7 +234,11 @@ class LoadError(Exception):
     """The model cannot be loaded. Its message is one line for the person at the terminal."""
 
 
-class PassingFaultError(Exception):
+class WholeCallError(Exception):
+    """The model answers nothing: whole calls end with a status, and no question is failed for it."""
+
+
+class PassingFaultError(WholeCallError):
     """The model cannot answer now, and may soon: its provider is out of order or limits the rate.
 
     With `retry_seconds` callers wait that long (at most a day); without, they try another replica, and this
@@ -242,11 +251,11 @@ class PassingFaultError(Exception):
         self.retry_seconds = None if retry_seconds is None else min(max(0.0, retry_seconds), 86_400.0)
 
 
-class BudgetSpentError(Exception):
+class BudgetSpentError(WholeCallError):
     """The money or the quota for this model is used up: callers stop asking it."""
 
 
-class UnusableError(Exception):
+class UnusableError(WholeCallError):
     """The service is set up wrongly: its provider does not accept the key, or has no such model.
 
     Callers stop asking it. What `load` can find out is a `LoadError` instead.
@@ -311,9 +320,9 @@ class Model(abc.ABC, Generic[OptionsT]):
         Failure of its unanswered questions.
 
         Raises:
-            PassingFaultError, BudgetSpentError, UnusableError: the model cannot answer at all for now. The
-                calls of the batch's inspections that still have unanswered questions end with that status,
-                replies already given stay, and callers do as the error says.
+            WholeCallError: PassingFaultError, BudgetSpentError or UnusableError; the model cannot answer at
+                all for now. The calls of the batch's inspections that still have unanswered questions end
+                with that status, replies already given stay, and callers do as the error says.
         """
 
     def close(self) -> None:

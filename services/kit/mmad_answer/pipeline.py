@@ -23,10 +23,10 @@ from typing import Any
 from mmad.answer.v1 import answer_pb2 as pb
 from mmad_answer import convert, images
 from mmad_answer.admission import Admission
-from mmad_answer.answering import WholeCallFault, answer_batch
+from mmad_answer.answering import answer_batch
 from mmad_answer.batching import Batcher
 from mmad_answer.budget import ByteBudget
-from mmad_answer.model import Image, Inspection, Model, Reply
+from mmad_answer.model import Image, Inspection, Model, Reply, WholeCallError
 from mmad_answer.preparation import PixelCache, prepare
 from mmad_answer.refusal import RefusalError, by_model, lost
 
@@ -166,7 +166,7 @@ class Pipeline:
             if not open_questions[inspection]:
                 tell(inspection, None)
 
-        def refuse(inspection: Inspection, fault: WholeCallFault) -> None:
+        def refuse(inspection: Inspection, fault: WholeCallError) -> None:
             tell(inspection, by_model(fault))
 
         try:

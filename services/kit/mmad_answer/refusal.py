@@ -15,7 +15,7 @@ from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-unty
 from grpc_status import rpc_status
 
 from mmad.answer.v1 import answer_pb2 as pb
-from mmad_answer.model import BudgetSpentError, PassingFaultError, UnusableError
+from mmad_answer.model import BudgetSpentError, PassingFaultError, WholeCallError
 from mmad_answer.wording import message as said
 
 _DOMAIN: Final = pb.DESCRIPTOR.package
@@ -77,17 +77,15 @@ def full(retry_seconds: float) -> RefusalError:
     return _later(f"the queue is full: ask again in {retry_seconds:.1f} s", retry_seconds)
 
 
-def by_model(fault: PassingFaultError | BudgetSpentError | UnusableError) -> RefusalError:
+def by_model(fault: WholeCallError) -> RefusalError:
     """What the model itself raised: UNAVAILABLE, RESOURCE_EXHAUSTED or FAILED_PRECONDITION."""
     text = " ".join(said(fault).split())[:_LONGEST_TEXT]  # a provider may send a whole page
     if isinstance(fault, BudgetSpentError):
         info = error_details_pb2.ErrorInfo(reason="BUDGET_SPENT", domain=_DOMAIN)
         return RefusalError(grpc.StatusCode.FAILED_PRECONDITION, text, info)
-    if isinstance(fault, UnusableError):
-        return RefusalError(grpc.StatusCode.FAILED_PRECONDITION, text)
-    if fault.retry_seconds is None:
-        return unavailable(text)
-    return _later(text, fault.retry_seconds)
+    if isinstance(fault, PassingFaultError):
+        return unavailable(text) if fault.retry_seconds is None else _later(text, fault.retry_seconds)
+    return RefusalError(grpc.StatusCode.FAILED_PRECONDITION, text)
 
 
 def _later(text: str, retry_seconds: float) -> RefusalError:

@@ -17,7 +17,7 @@ def answer(body: Mapping[str, Any], letters: Sequence[str]) -> Answer:
 
     Raises:
         ProviderError: PASSING, the server broke off.
-        KeyError, TypeError, IndexError, ValueError: it is no reply of this protocol.
+        KeyError, TypeError, IndexError, AttributeError: it is no reply of this protocol.
     """
     choice = body["choices"][0]
     message, finish = choice["message"], choice.get("finish_reason")

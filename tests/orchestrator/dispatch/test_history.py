@@ -67,13 +67,14 @@ async def test_questions_between_kept_ones_are_asked_run_by_run_with_the_turns_b
     ]
 
 
-async def test_a_failed_question_contributes_no_turn(talking):
+async def test_a_failed_or_refused_question_contributes_no_turn(talking):
     service = await talking.service()
-    (inspection,) = talking.inspections(1, questions=3)
-    keep(talking, inspection, q0={"text": "zero"}, q1={"failure": "out of memory"})
+    (inspection,) = talking.inspections(1, questions=4)
+    refused = {"text": "content_filter", "finish_reason": "refused"}
+    keep(talking, inspection, q0={"text": "zero"}, q1={"failure": "out of memory"}, q2=refused)
     await talking.run([inspection], talking.model(service))
     (request,) = service.requests
-    assert (asked(request), turns(request)) == (["2"], [("0", "zero")])
+    assert (asked(request), turns(request)) == (["3"], [("0", "zero")])
 
 
 async def test_without_history_kept_answers_are_not_carried_and_one_call_asks_the_rest(house):

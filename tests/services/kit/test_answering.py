@@ -11,6 +11,7 @@ from mmad_answer.model import (
     ChainOfThought,
     Failure,
     FailureReason,
+    FinishReason,
     Inspection,
     PassingFaultError,
     Question,
@@ -258,12 +259,15 @@ def test_what_is_open_of_a_batch_that_raises_is_asked_again_one_inspection_at_a_
 
 def test_asked_again_an_inspection_brings_the_turns_and_the_analysis_that_it_has(scripted):
     fields = {"conversation_history": True, "chain_of_thought": ChainOfThought.PER_INSPECTION}
-    one, two = inspection("one", **fields), inspection("two", **fields)
+    one = inspection("one", ("q1", "q2", "q3", "q4"), **fields)
+    two = inspection("two", **fields)
     again = []
 
     def script(batch):
         if len(batch) > 1:
             yield Reply(one, "q1", Answer("A", reasoning="a scratch"))
+            yield Reply(one, "q2", Answer("content_filter: violence", FinishReason.REFUSED))
+            yield Reply(one, "q3", Answer(""))
             raise MemoryError
         again.extend(batch)
 

@@ -95,10 +95,18 @@ def test_a_server_that_breaks_off_is_asked_again(completion, finish):
 
 @pytest.mark.parametrize(
     "body",
-    [{}, {"choices": []}, {"choices": [{}]}, {"choices": None}, {"choices": [{"message": {"content": 7}}]}],
+    [
+        {},
+        {"choices": []},
+        {"choices": [{}]},
+        {"choices": None},
+        {"choices": [{"message": None}]},
+        {"choices": [{"message": {"content": 7}}]},
+        {"choices": [{"message": {"content": "A"}, "logprobs": {"content": [None]}}]},
+    ],
 )
 def test_what_is_no_reply_is_no_answer(body):
-    with pytest.raises((KeyError, IndexError, TypeError)):
+    with pytest.raises((KeyError, IndexError, TypeError, AttributeError)):
         reading.answer(body, ())
 
 

@@ -70,10 +70,11 @@ async def test_an_answer_comes_as_soon_as_it_is_there(inspect):
 
 async def test_with_history_each_question_sees_the_answers_before_it(inspect):
     asked = Asked({"q2": ProviderError(Kind.REQUEST, "no"), "q3": Answer("")})
-    outcomes = await collect(inspect(4, conversation_history=True), asked)
+    asked.outcomes["q4"] = Answer("content_filter: violence", FinishReason.REFUSED)
+    outcomes = await collect(inspect(5, conversation_history=True), asked)
     assert outcomes["q2"] == Failure(FailureReason.PROVIDER, "no")
-    words = [text for who, text in spoken(asked.conversations["q4"]) if who == "assistant"]
-    assert words == ["answer to q1"], "neither a failure nor silence is a turn"
+    words = [text for who, text in spoken(asked.conversations["q5"]) if who == "assistant"]
+    assert words == ["answer to q1"], "no failure, silence or refusal is a turn"
     assert asked.log[:4] == ["begin q1", "end q1", "begin q2", "end q2"]
 
 
@@ -143,6 +144,46 @@ async def test_one_questions_fault_is_its_own(inspect):
         "q2": Answer("answer to q2"),
         "q3": Failure(FailureReason.PROVIDER, "500"),
     }
+
+
+@pytest.mark.parametrize("history", [False, True])
+async def test_a_fault_that_only_the_first_question_meets_is_its_own(inspect, history):
+    asked = Asked({"q1": PassingFaultError("500")})
+    outcomes = await collect(inspect(3, conversation_history=history), asked)
+    assert outcomes == {
+        "q1": Failure(FailureReason.PROVIDER, "500"),
+        "q2": Answer("answer to q2"),
+        "q3": Answer("answer to q3"),
+    }
+    assert asked.log[:4] == ["begin q1", "end q1", "begin q2", "end q2"]
+    if history:
+        assert [who for who, _ in spoken(asked.conversations["q3"])].count("assistant") == 1
+
+
+@pytest.mark.parametrize(("questions", "asked_for"), [(1, ["q1"]), (3, ["q1", "q2"])])
+async def test_a_fault_that_the_second_question_meets_too_is_an_outage(inspect, questions, asked_for):
+    asked = Asked({name: PassingFaultError(f"{name} 500") for name in ("q1", "q2")})
+    with pytest.raises(PassingFaultError, match=f"{asked_for[-1]} 500"):
+        await collect(inspect(questions), asked)
+    assert list(asked.conversations) == asked_for
+
+
+async def test_a_provider_that_says_when_to_come_again_is_asked_nothing_else(inspect):
+    asked = Asked({"q1": PassingFaultError("429", 30)})
+    with pytest.raises(PassingFaultError, match="429"):
+        await collect(inspect(3), asked)
+    assert list(asked.conversations) == ["q1"]
+
+
+async def test_what_nobody_expected_costs_its_question_alone(inspect, caplog):
+    asked = Asked({"q1": AttributeError("no such thing"), "q2": RecursionError("too deep")})
+    outcomes = await collect(inspect(3), asked)
+    assert outcomes == {
+        "q1": Failure(FailureReason.INTERNAL, "AttributeError: no such thing"),
+        "q2": Failure(FailureReason.INTERNAL, "RecursionError: too deep"),
+        "q3": Answer("answer to q3"),
+    }
+    assert "Traceback" in caplog.text
 
 
 async def test_a_fault_of_the_whole_call_waits_for_what_is_under_way_and_asks_nothing_more(inspect):

@@ -1,6 +1,7 @@
 """Each fault over a real socket: what is asked again, how often, and how it ends."""
 
 import asyncio
+import contextlib
 import logging
 import socket
 import threading
@@ -43,8 +44,6 @@ PASSING_FAULTS = {
     "half a body": lambda server: server.half(GOOD),
     "HTML": lambda server: server.reply(200, "<html><title>Sign in</title></html>"),
     "empty": lambda server: server.reply(200, ""),
-    "another JSON": lambda server: server.reply(200, {"words": "A"}),
-    "a list": lambda server: server.reply(200, [1]),
     "silence": lambda server: server.silence(),
 }
 each_passing_fault = pytest.mark.parametrize("fault", PASSING_FAULTS.values(), ids=PASSING_FAULTS)
@@ -98,6 +97,34 @@ async def test_a_reply_that_leaves_the_answer_out_is_asked_for_again_and_no_outa
             await one.ask(REQUEST, WANTED)
         assert one._pace.limit >= before  # no congestion either
     assert len(provider.posts) == 2 + 3
+
+
+@pytest.mark.parametrize(
+    "body", [{"words": "A"}, [1], {"text": "A", "usage": 7}, {"text": "A", "usage": [1]}]
+)
+async def test_json_of_any_other_shape_is_asked_for_again_and_then_no_answer(provider, opened, body):
+    provider.play(provider.reply(200, body), provider.reply(200, GOOD), provider.reply(200, body))
+    async with opened(attempts=3) as one:
+        assert (await one.ask(REQUEST, WANTED)).text == "A"
+        with pytest.raises(ProviderError, match="replied with JSON that holds no answer: ") as told:
+            await one.ask(REQUEST, WANTED)
+    assert told.value.kind is Kind.NO_ANSWER
+    assert len(provider.posts) == 2 + 3
+
+
+@pytest.mark.parametrize("kind", ["NO_ANSWER", "CONTEXT_TOO_LONG", "REQUEST", "REFUSED"])
+async def test_a_refusal_of_another_request_shows_that_there_is_no_outage(provider, opened, kind):
+    async with opened(attempts=1) as one:
+
+        def refuse_another(handler):
+            with contextlib.suppress(ProviderError):
+                asyncio.run_coroutine_threadsafe(one.ask(REQUEST, WANTED), loop).result(10)
+            provider.reply(500, {"message": "this one hurts"})(handler)
+
+        loop = asyncio.get_running_loop()
+        provider.play(refuse_another, provider.reply(400, {"kind": kind}))
+        with pytest.raises(ProviderError, match="this one hurts"):
+            await one.ask(REQUEST, WANTED)
 
 
 async def test_a_provider_that_nobody_runs_is_a_passing_fault(opened):

@@ -2,7 +2,17 @@ import threading
 
 import pytest
 
-from mmad_answer.model import Card, ChainOfThought, Generation, ImageRecord, ImageRole, LoadError
+from mmad_answer.model import (
+    BudgetSpentError,
+    Card,
+    ChainOfThought,
+    Generation,
+    ImageRecord,
+    ImageRole,
+    LoadError,
+    PassingFaultError,
+    UnusableError,
+)
 from mmad_answer.remote.remote_model import RemoteModel
 
 KEY = "sk-test-0123456789"
@@ -137,6 +147,16 @@ def test_what_the_provider_refuses_at_the_start_is_a_load_error_without_the_key(
     provider.on_get = provider.reply(status, {"message": f"no {KEY}"})
     with pytest.raises(LoadError, match=rf"{provider.url} says {status} .*: no \[key\]"):
         model(attempts=1)
+
+
+@pytest.mark.parametrize("fault", [PassingFaultError("out"), BudgetSpentError("out"), UnusableError("out")])
+def test_whatever_ends_the_check_at_the_start_is_a_load_error(model, plain, fault):
+    async def check(provider):
+        raise fault
+
+    plain.check = check
+    with pytest.raises(LoadError, match="out"):
+        model()
 
 
 def test_the_card_says_what_the_options_change_and_not_where_they_are(model, tmp_path):

@@ -3,6 +3,8 @@
 The first question goes alone, the others together after it: a provider that caches prefixes has then computed
 the images once for all. The price is one more reply's time per inspection, which other inspections fill.
 With history they go one after the other, as each needs the answers before it; an analysis comes before all.
+A fault that only the first question has met may be its own: the second shows whether the provider is out of
+order.
 """
 
 from __future__ import annotations
@@ -10,13 +12,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import TypeAlias
 
-from mmad_answer.answering import WholeCallFault
 from mmad_answer.model import (
     Answer,
-    BudgetSpentError,
     ChainOfThought,
     Failure,
     FailureReason,
@@ -26,11 +27,14 @@ from mmad_answer.model import (
     Question,
     Reply,
     Turn,
-    UnusableError,
     Usage,
+    WholeCallError,
 )
 from mmad_answer.prompt import Message, analysis_request, conversation
 from mmad_answer.remote.faults import Kind, ProviderError
+from mmad_answer.wording import in_one_line
+
+_log = logging.getLogger(__name__)
 
 Ask: TypeAlias = Callable[[Sequence[Message], Question | None], Awaitable[Answer]]
 """Gets one reply: to a question, or (None) an analysis. Raises ProviderError where there is none."""
@@ -40,7 +44,7 @@ async def replies(inspection: Inspection, ask: Ask) -> AsyncGenerator[Reply, Non
     """Ask all questions; yield each reply as soon as it is there.
 
     Raises:
-        PassingFaultError, BudgetSpentError, UnusableError: after the replies to what was under way.
+        WholeCallError: after the replies to what was under way.
     """
     questions = inspection.questions
     analysis: Answer | Failure | None = None
@@ -57,33 +61,59 @@ async def replies(inspection: Inspection, ask: Ask) -> AsyncGenerator[Reply, Non
     untold = [analysis] if isinstance(analysis, Answer) else []
 
     async def reply(question: Question, turns: Sequence[Turn]) -> Reply:
-        # A turn without words (a block, say) is none that a provider takes.
-        spoken = [turn for turn in turns if turn.answer]
         try:
             outcome: Answer | Failure = await ask(
-                conversation(inspection, question, spoken, thoughts), question
+                conversation(inspection, question, turns, thoughts), question
             )
         except ProviderError as error:
             outcome = _failure(error)
+        except WholeCallError:
+            raise
+        except Exception as error:  # what a reply holds may be anything, and its neighbours are paid for
+            _log.exception("question %s", question.question_id)
+            outcome = Failure(FailureReason.INTERNAL, in_one_line(error))
         if thoughts and isinstance(outcome, Answer):
             outcome = dataclasses.replace(outcome, reasoning=thoughts)
             if untold:
                 outcome = _with_costs_of(untold.pop(), outcome)
         return Reply(inspection, question.question_id, outcome)
 
+    async def opening(first: Question, second: Question | None) -> list[Reply]:
+        """To the first question; to the second too, where only that tells whose a fault is."""
+        try:
+            return [await reply(first, history)]
+        except PassingFaultError as fault:
+            if fault.retry_seconds is not None or second is None:
+                raise
+            answered = await reply(second, history)
+            failure = Failure(FailureReason.PROVIDER, str(fault))
+            return [Reply(inspection, first.question_id, failure), answered]
+
+    # A turn without words is none that a provider takes.
+    history = [turn for turn in inspection.history if turn.answer]
+    opened = await opening(questions[0], questions[1] if len(questions) > 1 else None)
+    for given in opened:
+        yield given
     if inspection.conversation_history:
-        turns = list(inspection.history)
-        for question in questions:
+        turns = [*history, *_turns(questions, opened)]
+        for question in questions[len(opened) :]:
             given = await reply(question, turns)
             yield given
-            if isinstance(given.outcome, Answer):
-                turns.append(Turn(question, given.outcome.text))
+            turns += _turns([question], [given])
         return
-    yield await reply(questions[0], inspection.history)
-    rest = [reply(question, inspection.history) for question in questions[1:]]
+    rest = [reply(question, history) for question in questions[len(opened) :]]
     async with contextlib.aclosing(_together(rest)) as arriving:
         async for given in arriving:
             yield given
+
+
+def _turns(questions: Sequence[Question], replies: Sequence[Reply]) -> list[Turn]:
+    """What a conversation goes on with; of each question its reply, as far as there are any."""
+    return [
+        Turn(question, reply.outcome.text)
+        for question, reply in zip(questions, replies, strict=False)
+        if isinstance(reply.outcome, Answer) and reply.outcome.is_turn
+    ]
 
 
 async def _analysis(inspection: Inspection, ask: Ask) -> Answer | Failure:
@@ -121,12 +151,12 @@ def _with_costs_of(analysis: Answer, answer: Answer) -> Answer:
 async def _together(waiting: Sequence[Awaitable[Reply]]) -> AsyncGenerator[Reply, None]:
     """Each result as it comes. A fault of the whole call waits for the others, which are paid for."""
     tasks = [asyncio.ensure_future(each) for each in waiting]
-    fault: WholeCallFault | None = None
+    fault: WholeCallError | None = None
     try:
         for task in asyncio.as_completed(tasks):
             try:
                 yield await task
-            except (PassingFaultError, BudgetSpentError, UnusableError) as error:
+            except WholeCallError as error:
                 fault = fault or error
     finally:
         for each in tasks:

@@ -82,9 +82,8 @@ class Dialect(abc.ABC):
         A refusal is an answer: FinishReason.REFUSED with the provider's words.
 
         Raises:
-            ProviderError: there is none in it: NO_ANSWER, if the API leaves it out; PASSING, if the body is
-                not what the API promises. KeyError, TypeError, IndexError and ValueError mean that too, so
-                that reading stays plain.
+            ProviderError: there is none in it: NO_ANSWER, if the API leaves it out. Any other exception
+                means that too, so that reading stays plain: the body is not what the API promises.
         """
 
     @abc.abstractmethod

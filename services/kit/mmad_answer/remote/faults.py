@@ -22,7 +22,8 @@ class Kind(enum.Enum):
     UNUSABLE = enum.auto()
     """Stop asking until the settings are mended: the key or the model is not accepted."""
     NO_ROUTE = enum.auto()
-    """The address does not offer what was asked for: as UNUSABLE, or done without where that is possible."""
+    """The address does not offer what was asked for, or this key may not have it: as UNUSABLE, or done without
+    where that is possible."""
     CONTEXT_TOO_LONG = enum.auto()
     """This question is too long for the model."""
     REFUSED = enum.auto()
@@ -44,9 +45,11 @@ class ProviderError(Exception):
 
 
 _ASK_AGAIN: Final = frozenset({httpx.codes.REQUEST_TIMEOUT, httpx.codes.CONFLICT, httpx.codes.TOO_EARLY})
-_NOT_FOR_US: Final = frozenset({httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN})
 _NOT_HERE: Final = frozenset(
-    {httpx.codes.NOT_FOUND, httpx.codes.METHOD_NOT_ALLOWED, httpx.codes.NOT_IMPLEMENTED}
+    {
+        *(httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND),
+        *(httpx.codes.METHOD_NOT_ALLOWED, httpx.codes.NOT_IMPLEMENTED),
+    }
 )
 
 
@@ -61,6 +64,6 @@ def kind_of_status(status: int) -> Kind:
     if status in _ASK_AGAIN or status >= httpx.codes.INTERNAL_SERVER_ERROR:
         return Kind.PASSING
     # A redirection would carry key and images to an address that nobody has named.
-    if status in _NOT_FOR_US or httpx.codes.is_redirect(status):
+    if status == httpx.codes.UNAUTHORIZED or httpx.codes.is_redirect(status):
         return Kind.UNUSABLE
     return Kind.REQUEST

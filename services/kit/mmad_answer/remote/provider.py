@@ -34,10 +34,13 @@ from mmad_answer.remote.limits import rest_seconds
 from mmad_answer.remote.options import RemoteOptions
 from mmad_answer.remote.pace import Pace, RestingError
 from mmad_answer.remote.transport import Received, Transport
+from mmad_answer.wording import in_one_line
 
 _AWAY: Final = frozenset({Kind.RATE_LIMITED, Kind.PASSING})
 """Turned away: a sign of congestion."""
 _AGAIN: Final = _AWAY | {Kind.NO_ANSWER}
+_UP: Final = frozenset({Kind.NO_ANSWER, Kind.CONTEXT_TOO_LONG, Kind.REFUSED, Kind.REQUEST})
+"""One request's own fault: who tells of it is in order."""
 _LONGEST_BACKOFF_SECONDS: Final = 30.0
 _BACKOFF: Final = tenacity.wait_random_exponential(multiplier=0.5, max=_LONGEST_BACKOFF_SECONDS)
 """Random, so that those who were turned away together do not come again together."""
@@ -62,6 +65,7 @@ class Provider:
         self._cache = ReplyCache(options.reply_cache) if options.reply_cache else None
         self._backoff = backoff
         self._replies = 0
+        """That show that the provider is in order, refusals of single requests among them."""
         self._most_tokens = 1
         """Of one request so far, its reply included: what the next may take of the provider's allowance."""
 
@@ -133,6 +137,8 @@ class Provider:
                 if error.kind in _AWAY:
                     self._pace.congested(era)
                     self._pace.rest(error.retry_seconds or 0.0)
+                elif error.kind in _UP:
+                    self._replies += 1
                 raise
             self._replies += 1
             self._pace.succeeded()
@@ -144,8 +150,10 @@ class Provider:
     def _read(self, body: Json, wanted: Wanted) -> Answer:
         try:
             return self._dialect.read(body, wanted)
-        except (KeyError, TypeError, IndexError, ValueError) as error:
-            raise self._transport.malformed(f"{type(error).__name__}: {error}") from None
+        except ProviderError:
+            raise
+        except Exception as error:  # a reply may be of any shape, and reading stays plain
+            raise self._transport.malformed(in_one_line(error)) from None
 
     def _retrying(self) -> tenacity.AsyncRetrying:
         return tenacity.AsyncRetrying(

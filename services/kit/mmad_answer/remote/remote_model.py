@@ -10,7 +10,16 @@ import logging
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Generic, TypeVar
 
-from mmad_answer.model import Answer, ChainOfThought, Inspection, LoadError, Model, Question, Reply
+from mmad_answer.model import (
+    Answer,
+    ChainOfThought,
+    Inspection,
+    LoadError,
+    Model,
+    Question,
+    Reply,
+    WholeCallError,
+)
 from mmad_answer.prompt import Message
 from mmad_answer.remote import asking
 from mmad_answer.remote.bridge import Bridge
@@ -93,7 +102,7 @@ class RemoteModel(Model[RemoteOptionsT], abc.ABC, Generic[RemoteOptionsT]):
             self._provider: Provider = self._bridge.open(Provider(self._language, key, self.options))
             try:
                 self._bridge.call(self._language.check, self._provider)
-            except ProviderError as error:
+            except (ProviderError, WholeCallError) as error:
                 raise LoadError(str(error)) from None
             self._opened = opened.pop_all()
 

@@ -91,7 +91,7 @@ class Transport:
 
     def malformed(self, what: str) -> ProviderError:
         """A reply in JSON that is not what the API promises."""
-        return self._error(Kind.PASSING, f"replied with JSON that holds no answer: {what}")
+        return self._error(Kind.NO_ANSWER, f"replied with JSON that holds no answer: {what}")
 
     def _json(self, response: httpx.Response) -> Json:
         """The body; None if it is no JSON."""
