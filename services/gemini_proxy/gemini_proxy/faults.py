@@ -14,8 +14,8 @@ from mmad_answer.remote.faults import Kind, ProviderError, kind_of_status
 # Only their words tell these two from any other INVALID_ARGUMENT.
 _TOO_LONG: Final = "exceeds the maximum number of tokens"
 _TOO_LARGE: Final = "payload size exceeds the limit"
-_SETUP: Final = ("FAILED_PRECONDITION", "NOT_FOUND")
-"""No billing account or a country in which the API is not offered; no such model."""
+_SETUP: Final = ("FAILED_PRECONDITION", "NOT_FOUND", "PERMISSION_DENIED")
+"""No billing account or a country in which the API is not offered; no such model; not for this key."""
 _PER_DAY: Final = "PerDay"
 """In the name of a quota: "GenerateRequestsPerDayPerProjectPerModel-FreeTier"."""
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)s")

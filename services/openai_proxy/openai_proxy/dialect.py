@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import itertools
+import logging
 import urllib.parse
 from collections.abc import Sequence
 from typing import Any, Final
@@ -18,9 +19,12 @@ from mmad_answer.remote.provider import Provider
 from openai_proxy import faults, reading
 from openai_proxy.options import OpenAiOptions
 
+_DECISIVE: Final = frozenset({Kind.UNUSABLE, Kind.BUDGET_SPENT, Kind.PASSING})
+"""Faults of looking a model up that asking it would have as well."""
 _GREEDY: Final = 0.0
 _SEEDS: Final = 2**63
 """The protocol's seeds are signed 64-bit integers, the contract's unsigned ones."""
+_log = logging.getLogger(__name__)
 
 
 class ChatCompletions(Dialect):
@@ -37,7 +41,9 @@ class ChatCompletions(Dialect):
         return {} if key is None else {"authorization": f"Bearer {key.reveal()}"}
 
     async def check(self, provider: Provider) -> None:
-        """Look the model up; where the server has no such route, the first request shows what it is worth.
+        """Look the model up. Where that cannot be done, the first request shows what the server is worth.
+
+        Some servers have no such route, and some keys may ask models and not list them.
 
         Raises:
             ProviderError: the key or the model is not accepted, or nobody is there.
@@ -45,8 +51,9 @@ class ChatCompletions(Dialect):
         try:
             await provider.get(f"/models/{urllib.parse.quote(self._options.model)}")
         except ProviderError as error:
-            if error.kind is not Kind.NO_ROUTE:
+            if error.kind in _DECISIVE:
                 raise
+            _log.info("the model cannot be looked up, the first request will show it: %s", error)
 
     def image_part(self, image: SentImage) -> ImagePart:
         """A data URL."""

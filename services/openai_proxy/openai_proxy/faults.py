@@ -52,7 +52,8 @@ def fault(status: int, body: Any, options: OpenAiOptions) -> ProviderError:
     if codes & (_NO_SUCH_KEY | NO_SUCH_MODEL) or _SAYS_NO_SUCH_MODEL.search(message):
         return ProviderError(Kind.UNUSABLE, message)
     kind = kind_of_status(status)
-    if kind is Kind.NO_ROUTE and options.model in message:
+    # Named in a path, as in "Cannot GET /v1/models/m", it is the route that is not there.
+    if kind is Kind.NO_ROUTE and re.search(rf"(?<![\w/]){re.escape(options.model)}(?!\w)", message):
         return ProviderError(Kind.UNUSABLE, message)
     if kind is Kind.RATE_LIMITED and _NEVER_FITS.search(message):
         return ProviderError(Kind.REQUEST, message)  # larger than the whole allowance of a minute

@@ -80,7 +80,7 @@ def test_an_outage_passes(error, code, status):
 @pytest.mark.parametrize("body", [None, [], "down", {"error": "down"}, {"error": {"details": [1]}}, {}])
 def test_of_a_body_of_any_other_shape_the_http_status_counts(body):
     assert fault(502, body).kind is Kind.PASSING
-    assert fault(403, body).kind is Kind.UNUSABLE
+    assert fault(401, body).kind is Kind.UNUSABLE
 
 
 @pytest.mark.parametrize("violations", [None, {}, "x", [None, 7, "x"], [{}]])

@@ -15,7 +15,7 @@ SAID = "what the provider says"
     [
         (401, "invalid_api_key", Kind.UNUSABLE),
         (400, "invalid_api_key", Kind.UNUSABLE),
-        (403, None, Kind.UNUSABLE),
+        (403, None, Kind.NO_ROUTE),
         (404, "model_not_found", Kind.UNUSABLE),
         (404, None, Kind.NO_ROUTE),
         (429, "insufficient_quota", Kind.BUDGET_SPENT),
@@ -71,6 +71,7 @@ def test_prompts_that_are_too_long_are_known_by_the_words_of_the_engines(error, 
 def test_a_model_that_is_not_there_is_told_from_a_route_that_is_not_there(error):
     assert faults.fault(404, error("The model `m` does not exist."), AT_M).kind is Kind.UNUSABLE
     assert faults.fault(404, {"detail": "Not Found"}, AT_M).kind is Kind.NO_ROUTE
+    assert faults.fault(404, {"error": "Cannot GET /v1/models/m"}, AT_M).kind is Kind.NO_ROUTE
 
 
 def test_a_request_larger_than_a_minutes_allowance_is_never_asked_again(error):

@@ -26,7 +26,7 @@ def test_the_model_is_looked_up_at_the_start(running, provider, given, key):
     ("status", "words", "code"),
     [
         (401, "Incorrect API key provided: {key}.", "invalid_api_key"),
-        (403, "Country not supported", None),
+        (403, "This key may not use `org/m`", None),
         (404, "The model `org/m` does not exist", None),
         (404, "No such thing", "model_not_found"),
     ],
@@ -53,11 +53,21 @@ def test_nobody_at_the_address_is_named(told):
     assert line.startswith(f"mmad-answer: {address} cannot be connected to")
 
 
-@pytest.mark.parametrize("body", [{"detail": "Not Found"}, "404 page not found"])
-def test_a_server_without_that_route_shows_at_the_first_request_what_it_is_worth(
-    running, provider, given, completion, ask, body
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (404, {"detail": "Not Found"}),
+        (404, {"error": "Cannot GET /v1/models/org/m"}),
+        (404, "404 page not found"),
+        (403, {"error": {"message": "Missing scopes: api.model.read"}}),
+        (400, {"error": {"message": "What?"}}),
+        (429, {"error": {"message": "Slowly."}}),
+    ],
+)
+def test_a_server_that_cannot_look_a_model_up_shows_at_the_first_request_what_it_is_worth(
+    running, provider, given, completion, ask, status, body
 ):
-    provider.on_get = provider.reply(404, body)
+    provider.on_get = provider.reply(status, body)
     provider.play(provider.reply(200, completion()))
     with running("openai_proxy", *given) as service:
         assert service.ask(ask())["q1"].answered.text == "A"

@@ -22,7 +22,7 @@ class Kind(enum.Enum):
     UNUSABLE = enum.auto()
     """Stop asking until the settings are mended: the key or the model is not accepted."""
     NO_ROUTE = enum.auto()
-    """The address does not offer what was asked for, or this key may not have it: as UNUSABLE, or done without
+    """The address does not offer what was asked for, or not to this key: as UNUSABLE, or done without
     where that is possible."""
     CONTEXT_TOO_LONG = enum.auto()
     """This question is too long for the model."""
