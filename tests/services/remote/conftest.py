@@ -68,9 +68,9 @@ def opened(provider, plain):
     """Open a `Provider` on the scripted server; it asks again without waiting."""
 
     @contextlib.asynccontextmanager
-    async def open_(**options):
+    async def open_(key=KEY, **options):
         settings = PlainOptions(**({"base_url": provider.url, "timeout_seconds": 10} | options))
-        async with Provider(plain, Key(KEY), settings, tenacity.wait_none()) as one:
+        async with Provider(plain, Key(key), settings, tenacity.wait_none()) as one:
             yield one
 
     return open_

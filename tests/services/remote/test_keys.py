@@ -16,13 +16,20 @@ def test_a_key_shows_itself_nowhere_but_where_it_is_revealed():
         pickle.dumps(key)
 
 
-def test_scrubbing_reaches_every_string_of_a_json_value():
+def test_scrubbing_reaches_every_string_of_a_reply():
     echo = {"error": [f"no such key: {SECRET}!", {SECRET: 1}], "code": 401, "none": None}
-    assert Key(SECRET).scrub(echo) == {
+    assert Key(SECRET).scrub_reply(echo) == {
         "error": ["no such key: [key]!", {"[key]": 1}],
         "code": 401,
         "none": None,
     }
+
+
+@pytest.mark.parametrize("dummy", ["none", "A", "text", "EMPTY"])
+def test_a_dummy_changes_no_reply_and_is_hidden_in_texts_for_people_all_the_same(dummy):
+    reply = {"text": f"A: {dummy}", dummy: [dummy]}
+    assert Key(dummy).scrub_reply(reply) == reply
+    assert Key(dummy).scrub(f"no such key: <{dummy}>").endswith("<[key]>")
 
 
 def test_a_key_comes_from_the_file_before_the_environment(tmp_path):

@@ -46,22 +46,28 @@ PASSING_FAULTS = {
     "empty": lambda server: server.reply(200, ""),
     "silence": lambda server: server.silence(),
 }
-each_passing_fault = pytest.mark.parametrize("fault", PASSING_FAULTS.values(), ids=PASSING_FAULTS)
+each_passing_fault = pytest.mark.parametrize(
+    ("fault", "timeout_seconds"),
+    [(fault, 1.0 if name == "silence" else 60.0) for name, fault in PASSING_FAULTS.items()],
+    ids=PASSING_FAULTS,
+)
 
 
 @each_passing_fault
-async def test_after_a_passing_fault_the_same_is_asked_again(provider, opened, fault):
+async def test_after_a_passing_fault_the_same_is_asked_again(provider, opened, fault, timeout_seconds):
     provider.play(fault(provider), provider.reply(200, GOOD))
-    async with opened(timeout_seconds=0.5) as one:
+    async with opened(timeout_seconds=timeout_seconds) as one:
         assert (await one.ask(REQUEST, WANTED)).text == "A"
     first, second = provider.posts
     assert (first.path, first.body) == (second.path, second.body) == ("/ask", {"said": "hello"})
 
 
 @each_passing_fault
-async def test_attempts_are_bounded_and_an_outage_is_a_passing_fault(provider, opened, fault):
+async def test_attempts_are_bounded_and_an_outage_is_a_passing_fault(
+    provider, opened, fault, timeout_seconds
+):
     provider.play(fault(provider))
-    async with opened(timeout_seconds=0.2, attempts=3) as one:
+    async with opened(timeout_seconds=timeout_seconds, attempts=3) as one:
         with pytest.raises(PassingFaultError, match=provider.url):
             await one.ask(REQUEST, WANTED)
     assert len(provider.posts) == 3
@@ -268,6 +274,25 @@ async def test_the_key_travels_in_a_header_and_is_scrubbed_from_all_that_comes_b
     [post] = provider.posts
     assert post.headers["authorization"] == f"Bearer {KEY}"
     assert KEY not in f"{post.path}{post.body}"
+
+
+async def test_a_dummy_for_a_key_changes_no_answer(provider, opened):
+    provider.play(provider.reply(200, {"text": "there are none"}))
+    async with opened(key="none") as one:
+        assert (await one.ask(REQUEST, WANTED)).text == "there are none"
+    async with opened(key="text") as one:
+        assert (await one.ask(REQUEST, WANTED)).text == "there are none"
+
+
+async def test_what_a_reply_says_against_itself_is_told_without_the_key(provider, opened, plain):
+    def read(body, wanted):
+        raise ProviderError(Kind.REQUEST, f"broke off: {body['text']}")
+
+    plain.read = read
+    provider.play(provider.reply(200, {"text": "hunter2"}))
+    async with opened(key="hunter2") as one:
+        with pytest.raises(ProviderError, match=rf"{provider.url} says: broke off: \[key\]"):
+            await one.ask(REQUEST, WANTED)
 
 
 @pytest.mark.parametrize("place", [0, 290, 299])

@@ -6,6 +6,7 @@ from mmad_answer.model import (
     BudgetSpentError,
     Card,
     ChainOfThought,
+    FailureReason,
     Generation,
     ImageRecord,
     ImageRole,
@@ -79,6 +80,16 @@ def test_the_analysis_of_a_run_with_prompts_leaves_the_answers_prompt_its_own(mo
     }
     [reply] = model().answer([inspect(**thinking)])
     assert reply.outcome.prompt.count("Question: Question 1?") == 1
+
+
+def test_an_image_that_cannot_be_made_small_enough_fails_its_inspection_and_names_the_option(
+    model, provider, inspect
+):
+    replies = list(model(max_image_bytes=10).answer([inspect(2)]))
+    assert [reply.question_id for reply in replies] == ["q1", "q2"]
+    assert all(reply.outcome.reason is FailureReason.PROVIDER for reply in replies)
+    assert all("--max-image-bytes 10: " in reply.outcome.message for reply in replies)
+    assert provider.posts == []
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """Keys of providers: from a file or the environment, and into nothing but a request's header.
 
 No option takes a key, because command lines are seen by everybody on the machine and kept by shells. What a
-provider sends back is scrubbed before anyone reads it: some repeat a wrong key in their error.
+provider sends back is scrubbed before anyone reads it: some repeat a wrong key in their error. Servers of
+one's own are given dummies ("none"), which are words of answers too: a reply is scrubbed of secrets only.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any, Final
 from mmad_answer.model import LoadError
 
 _HIDDEN: Final = "[key]"
+_SHORTEST_SECRET: Final = 16
+"""Characters; no provider's keys are shorter."""
 
 
 class Key:
@@ -34,15 +37,21 @@ class Key:
         """The secret itself, for a header."""
         return self.__value
 
-    def scrub(self, value: Any) -> Any:
-        """The same JSON value with "[key]" wherever a string holds the secret, keys of objects included."""
+    def scrub(self, text: str) -> str:
+        """A text for people, with "[key]" for the key."""
+        return text.replace(self.__value, _HIDDEN)
+
+    def scrub_reply(self, value: Any) -> Any:
+        """A JSON value with "[key]" wherever a string holds the key, unless that is a mere dummy."""
+        if len(self.__value) < _SHORTEST_SECRET:
+            return value
         match value:
             case str():
-                return value.replace(self.__value, _HIDDEN)
+                return self.scrub(value)
             case list():
-                return [self.scrub(each) for each in value]
+                return [self.scrub_reply(each) for each in value]
             case dict():
-                return {self.scrub(name): self.scrub(each) for name, each in value.items()}
+                return {self.scrub(name): self.scrub_reply(each) for name, each in value.items()}
             case _:
                 return value
 

@@ -10,7 +10,7 @@ from typing import Final
 
 _AT_LEAST_ONE: Final = (
     *("concurrency", "attempts", "max_new_tokens", "max_reasoning_tokens"),
-    *("max_image_pixels", "max_image_side", "max_image_bytes"),
+    *("max_images", "max_image_pixels", "max_image_side", "max_image_bytes"),
 )
 _ABOVE_ZERO: Final = ("timeout_seconds", "max_wait_seconds")
 
@@ -35,6 +35,8 @@ class RemoteOptions:
     """For one request, before it is given up."""
     max_wait_seconds: float = 60.0
     """The longest wait that a provider may ask for; callers are told of longer ones, and come again."""
+    max_images: int = 64
+    """That the model takes in one inspection; the orchestrator leaves templates out beyond it."""
     max_image_pixels: int | None = None
     """Larger images are scaled down to this number of pixels (default: never)."""
     max_image_side: int | None = None

@@ -150,8 +150,8 @@ class Provider:
     def _read(self, body: Json, wanted: Wanted) -> Answer:
         try:
             return self._dialect.read(body, wanted)
-        except ProviderError:
-            raise
+        except ProviderError as error:
+            raise self._transport.told(error) from None
         except Exception as error:  # a reply may be of any shape, and reading stays plain
             raise self._transport.malformed(in_one_line(error)) from None
 

@@ -13,6 +13,8 @@ from typing import Generic, TypeVar
 from mmad_answer.model import (
     Answer,
     ChainOfThought,
+    Failure,
+    FailureReason,
     Inspection,
     LoadError,
     Model,
@@ -25,7 +27,7 @@ from mmad_answer.remote import asking
 from mmad_answer.remote.bridge import Bridge
 from mmad_answer.remote.dialect import Dialect, Wanted
 from mmad_answer.remote.faults import ProviderError
-from mmad_answer.remote.images import ImagePolicy
+from mmad_answer.remote.images import ImagePolicy, ImageTooLargeError
 from mmad_answer.remote.keys import read_key
 from mmad_answer.remote.options import RemoteOptions
 from mmad_answer.remote.pictures import Pictures
@@ -75,12 +77,15 @@ class RemoteModel(Model[RemoteOptionsT], abc.ABC, Generic[RemoteOptionsT]):
         """For `Card.settings`: what the options that all remote services share mean for answers."""
         options = self.options
         return {
-            "base_url": options.base_url.rstrip("/"),
             "max_new_tokens": "provider's" if options.max_new_tokens is None else str(options.max_new_tokens),
             "max_reasoning_tokens": str(options.max_reasoning_tokens),
             "reply_cache": "off" if options.reply_cache is None else "on",
             **self.image_policy().settings(),
         }
+
+    def shared_notes(self) -> tuple[str, ...]:
+        """For `Card.notes`: where the model is asked. No part of its identity: one model may be at many."""
+        return (f"asked at {self.options.base_url.rstrip('/')}",)
 
     def load(self) -> None:
         """Read the key, open the provider, and have the dialect check key and model.
@@ -111,7 +116,12 @@ class RemoteModel(Model[RemoteOptionsT], abc.ABC, Generic[RemoteOptionsT]):
         for inspection in batch:
             if inspection.stopped.is_set():
                 continue
-            pictures = Pictures(inspection, self._policy, self._language)
+            try:
+                pictures = Pictures(inspection, self._policy, self._language)
+            except ImageTooLargeError as error:
+                failure = Failure(FailureReason.PROVIDER, str(error))
+                yield from (Reply(inspection, each.question_id, failure) for each in inspection.questions)
+                continue
             untold_seconds = pictures.encode_seconds
             for reply in self._bridge.draw(
                 functools.partial(self._replies, inspection, pictures), inspection.stopped

@@ -82,30 +82,29 @@ class Transport:
             raise self._error(
                 Kind.PASSING, f"broke the connection: {error or type(error).__name__}"
             ) from None
-        body = self._json(response)
+        body = _json(response)
         if not response.is_success:
             raise self._fault(response, body)
         if body is None:
             raise self._error(Kind.PASSING, f"did not reply in JSON, but with {self._glimpse(response)}")
-        return Received(body, response.headers)
+        return Received(self._key.scrub_reply(body) if self._key else body, response.headers)
+
+    def told(self, error: ProviderError) -> ProviderError:
+        """What a dialect read in a reply, for people; a refusal, whose words are the answer, as it is."""
+        if error.kind is Kind.REFUSED:
+            words = str(error)
+            return ProviderError(error.kind, self._key.scrub_reply(words) if self._key else words)
+        return self._error(error.kind, f"says: {error}", error.retry_seconds)
 
     def malformed(self, what: str) -> ProviderError:
         """A reply in JSON that is not what the API promises."""
         return self._error(Kind.NO_ANSWER, f"replied with JSON that holds no answer: {what}")
 
-    def _json(self, response: httpx.Response) -> Json:
-        """The body; None if it is no JSON."""
-        try:
-            body: Any = response.json()
-        except ValueError:
-            return None
-        return self._scrubbed(body)
-
     def _fault(self, response: httpx.Response, body: Json) -> ProviderError:
         fault = self._dialect.fault(response.status_code, body)
         said = str(fault) or self._glimpse(response)
         if fault.kind is Kind.REFUSED:
-            return fault  # its words are the answer
+            return self.told(fault)
         wait = fault.retry_seconds
         if wait is None:
             wait = retry_after_seconds(response.headers)
@@ -122,6 +121,15 @@ class Transport:
         line = " ".join(self._scrubbed(what).split())
         return ProviderError(kind, f"{self._base_url} {line[:_LONGEST_MESSAGE]}", retry_seconds)
 
-    def _scrubbed(self, value: Any) -> Any:
+    def _scrubbed(self, text: str) -> str:
         """Without the key. Before anything is cut: a part of a key is a part of a secret."""
-        return self._key.scrub(value) if self._key else value
+        return self._key.scrub(text) if self._key else text
+
+
+def _json(response: httpx.Response) -> Json:
+    """The body; None if it is no JSON."""
+    try:
+        body: Any = response.json()
+    except (ValueError, RecursionError):
+        return None
+    return body
