@@ -1,15 +1,47 @@
-"""Ctrl-C in good order: the first one stops, the second one stops at once."""
+"""Ctrl-C in good order: the first one stops, the second one stops at once.
+
+In a notebook it comes to another thread than the loop's, at any time, and is kept until there is something to
+stop.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import signal
 from collections.abc import Callable, Iterator
 
 
+class Interruption:
+    """Somebody's wish to stop, from wherever it comes."""
+
+    def __init__(self) -> None:
+        self._wished = False
+        self._tell: Callable[[], object] = lambda: None
+
+    def wish(self) -> None:
+        """Stop in good order, from any thread: what is under way comes to its end, and nothing new begins."""
+        self._wished = True
+        self._tell()
+
+    @contextlib.contextmanager
+    def stopping(self, note: Callable[[str], None]) -> Iterator[asyncio.Event]:
+        """Give what is set once somebody wishes to stop, or has wished it before, or presses Ctrl-C."""
+        stop = asyncio.Event()
+        # First this and then the question: a wish between them is heard twice rather than lost.
+        self._tell = functools.partial(asyncio.get_running_loop().call_soon_threadsafe, stop.set)
+        try:
+            if self._wished:
+                stop.set()
+            with _signals(stop, note):
+                yield stop
+        finally:
+            self._tell = lambda: None
+
+
 @contextlib.contextmanager
-def interruptible(stop: asyncio.Event, note: Callable[[str], None]) -> Iterator[None]:
+def _signals(stop: asyncio.Event, note: Callable[[str], None]) -> Iterator[None]:
     """Turn the first Ctrl-C (or SIGTERM) into `stop`; the second one cancels what is under way."""
     loop = asyncio.get_running_loop()
     signals = (signal.SIGINT, signal.SIGTERM)

@@ -33,6 +33,8 @@ class GeminiProxy(RemoteModel[GeminiOptions]):
             checkpoint=options.model,
             revision=information.version,
             device="remote",
+            max_images=options.max_images,
+            max_image_pixels=options.max_image_pixels or 0,
             capabilities=Capabilities(
                 option_scores=options.option_scores,
                 conversation_history=True,
@@ -46,6 +48,7 @@ class GeminiProxy(RemoteModel[GeminiOptions]):
                 **({"thinking_budget": budget} if information.thinking else {}),
             },
             notes=(
+                *self.shared_notes(),
                 "runs at the provider: temperature 0 and a seed make its answers alike, not the same",
                 "the provider scales images as it likes",
             ),

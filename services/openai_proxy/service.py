@@ -15,10 +15,6 @@ class OpenAiProxy(RemoteModel[OpenAiOptions]):
     Options = OpenAiOptions
     key_variables = ("OPENAI_API_KEY",)
 
-    def __init__(self, options: OpenAiOptions) -> None:
-        super().__init__(options)
-        self._dialect = ChatCompletions(options)
-
     @property
     def key_required(self) -> bool:
         """Servers of one's own often want none."""
@@ -26,19 +22,18 @@ class OpenAiProxy(RemoteModel[OpenAiOptions]):
 
     def dialect(self) -> ChatCompletions:
         """OpenAI's."""
-        return self._dialect
+        return ChatCompletions(self.options)
 
     def describe(self) -> Card:
         """Say which model is asked, and how."""
         options, omitted = self.options, self.options.omitted
-        notes = ["runs at a provider: temperature 0 and a seed make its answers alike, not the same"]
-        if self._dialect.answered_as not in ("", options.model):
-            notes.append(f"{options.model} was answered by {self._dialect.answered_as}")
         return Card(
             name=self.shared_name(),
             family="openai",
             checkpoint=options.model,
             device="remote",
+            max_images=options.max_images,
+            max_image_pixels=options.max_image_pixels or 0,
             capabilities=Capabilities(
                 option_scores="logprobs" not in omitted,
                 conversation_history=True,
@@ -54,5 +49,8 @@ class OpenAiProxy(RemoteModel[OpenAiOptions]):
                 "top_logprobs": str(options.top_logprobs),
                 "reasoning_effort": options.reasoning_effort or "model's own",
             },
-            notes=tuple(notes),
+            notes=(
+                *self.shared_notes(),
+                "runs at a provider: temperature 0 and a seed make its answers alike, not the same",
+            ),
         )

@@ -33,8 +33,8 @@ class ChatCompletions(Dialect):
     def __init__(self, options: OpenAiOptions) -> None:
         self._options = options
         self._omitted = frozenset(options.omitted)
-        self.answered_as = ""
-        """The model that the latest reply names: an alias stands for one that changes in time."""
+        self._answering: set[str] = set()
+        """Names of models that replies hold, to log each once."""
 
     def headers(self, key: Key | None) -> dict[str, str]:
         """Bearer, as everywhere in this protocol."""
@@ -89,12 +89,19 @@ class ChatCompletions(Dialect):
         """The first choice. Some servers send their errors with a status of success."""
         if "error" in body and not body.get("choices"):
             raise self.fault(faults.status_within(body), body)
-        self.answered_as = str(body.get("model") or "")
+        self._tell_of(str(body.get("model") or ""))
         return reading.answer(body, wanted.scored_letters)
 
     def fault(self, status: int, body: Json) -> ProviderError:
         """What the error says, in any of the forms that servers of this protocol use."""
         return faults.fault(status, body, self._options)
+
+    def _tell_of(self, model: str) -> None:
+        """An alias stands for a model that changes in time, perhaps within a run."""
+        if model and model not in self._answering:
+            level = logging.WARNING if self._answering else logging.INFO
+            _log.log(level, "replies to %s now come from %s", self._options.model, model)
+            self._answering.add(model)
 
     def _messages(self, messages: Sequence[Said]) -> list[dict[str, Json]]:
         system, first, *rest = messages

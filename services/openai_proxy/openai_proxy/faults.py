@@ -33,6 +33,7 @@ _SAYS_NO_SUCH_MODEL: Final = re.compile(r"server is pinned to", re.IGNORECASE)
 """transformers' own, where it serves another one."""
 _SAYS_NO_SYSTEM: Final = re.compile(r"system role (is )?not supported|roles must alternate", re.IGNORECASE)
 """What chat templates say that know no system, through the engine that has them."""
+_TAKES_IMAGES: Final = re.compile(r"at most ([1-9]\d*) image", re.IGNORECASE)
 _NOT_TAKEN: Final = re.compile(
     r"unsupported|not support|unrecognized|unexpected|unknown|not permitted|extra inputs|not allowed"
     r"|invalid|must be|greater than",
@@ -108,6 +109,8 @@ def _remedy(message: str, param: str, options: OpenAiOptions) -> str:
             return remedy
     if "role" in remedies and _SAYS_NO_SYSTEM.search(message):
         return remedies["role"]
+    if (most := _TAKES_IMAGES.search(message)) and int(most[1]) < options.max_images:
+        return f"--max-images {most[1]}"
     if not _NOT_TAKEN.search(message):
         return ""
     return next((remedy for field, remedy in remedies.items() if _is_named(field, message)), "")

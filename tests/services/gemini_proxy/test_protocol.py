@@ -171,7 +171,7 @@ def test_option_scores_are_refused_unless_they_are_offered(service, ask):
 
 
 def test_the_card_says_which_model_answers_and_how(service, gemini):
-    card = service("--media-resolution", "low").card()
+    card = service("--media-resolution", "low", "--max-images", "3", "--max-image-pixels", "9000").card()
     assert (card.name, card.family, card.checkpoint) == ("gemini-plain", "gemini", "gemini-plain")
     assert (card.revision, card.device, card.prompt_sha256) == ("001", "remote", PROMPT_SHA256)
     able = card.capabilities
@@ -180,7 +180,9 @@ def test_the_card_says_which_model_answers_and_how(service, gemini):
     assert able.text_only
     assert not able.deterministic
     assert card.settings["media_resolution"] == "low"
-    assert card.settings["base_url"] == gemini.address
+    assert f"asked at {gemini.address}" in card.notes
+    assert gemini.address not in str(card.settings)
+    assert (card.limits.max_images, card.limits.max_image_pixels) == (3, 9000)
     assert card.settings["reply_cache"] == "off"
     assert {"httpx", "tenacity", "pydantic"} <= set(card.environment)
 

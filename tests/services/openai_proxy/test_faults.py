@@ -137,6 +137,7 @@ def refused(error, words, param=None, **options):
         ),
         ("Unexpected message role 'developer'", None, {"system_role": "developer"}, "--system-role user"),
         ("System role not supported", None, {}, "--system-role user"),
+        ("At most 2 image(s) may be provided in one prompt.", None, {}, "--max-images 2"),
         ("Conversation roles must alternate user/assistant", None, {}, "--system-role user"),
     ],
 )
@@ -168,6 +169,7 @@ def test_words_about_something_else_than_our_settings_stop_no_run(error, words, 
         ("Unsupported: 'max_tokens'", "max_tokens", {}),
         ("Unsupported: 'reasoning_effort'", None, {}),
         ("System role not supported", "messages[0].role", {"system_role": "user"}),
+        ("At most 2 image(s) may be provided in one prompt.", None, {"max_images": 2}),
     ],
 )
 def test_no_remedy_is_advised_that_is_in_force_already(error, words, param, options):

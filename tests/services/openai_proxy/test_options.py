@@ -29,3 +29,22 @@ def test_fields_that_are_left_out_stand_on_the_card_and_scores_are_not_offered_w
     assert card.settings["detail"] == "left out"
     assert not card.capabilities.option_scores
     assert model_class(OpenAiOptions(model="m")).describe().capabilities.option_scores
+
+
+def test_two_addresses_of_one_model_are_one_identity(model_class):
+    one, other = (
+        model_class(OpenAiOptions(model="m", base_url=f"http://localhost:{port}/v1")).describe()
+        for port in (8000, 8001)
+    )
+    assert one.settings == other.settings
+    assert [card.notes[0] for card in (one, other)] == [
+        "asked at http://localhost:8000/v1",
+        "asked at http://localhost:8001/v1",
+    ]
+
+
+def test_the_card_tells_how_many_images_and_pixels_the_model_takes(model_class):
+    card = model_class(OpenAiOptions(model="m", max_images=3, max_image_pixels=10_000)).describe()
+    assert (card.max_images, card.max_image_pixels) == (3, 10_000)
+    card = model_class(OpenAiOptions(model="m")).describe()
+    assert (card.max_images, card.max_image_pixels) == (64, 0)

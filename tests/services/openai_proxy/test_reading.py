@@ -1,3 +1,4 @@
+import logging
 import math
 
 import pytest
@@ -118,3 +119,14 @@ def test_an_error_with_a_status_of_success_is_an_error(error, code, kind):
     with pytest.raises(ProviderError) as told:
         ChatCompletions(OpenAiOptions(model="m")).read(error(code=code), Wanted(Generation()))
     assert told.value.kind is kind
+
+
+def test_each_model_that_answers_is_logged_once_and_a_change_is_a_warning(completion, caplog):
+    caplog.set_level(logging.INFO, "openai_proxy")
+    dialect = ChatCompletions(OpenAiOptions(model="m"))
+    for name in ("m-1", "m-1", "m-2", "m-1"):
+        dialect.read(completion() | {"model": name}, Wanted(Generation()))
+    assert [(each.levelname, each.getMessage()) for each in caplog.records] == [
+        ("INFO", "replies to m now come from m-1"),
+        ("WARNING", "replies to m now come from m-2"),
+    ]

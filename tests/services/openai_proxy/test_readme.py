@@ -34,4 +34,4 @@ def test_the_table_names_every_option_of_the_service_with_its_default(model_clas
     for name, row in table.items():
         default = options[name].default
         if isinstance(default, (int, float, str)) and default != "":
-            assert f"{default:g}" if isinstance(default, float) else str(default) in row, name
+            assert (f"{default:g}" if isinstance(default, float) else str(default)) in row, name
