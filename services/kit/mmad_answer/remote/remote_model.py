@@ -87,10 +87,6 @@ class RemoteModel(Model[RemoteOptionsT], abc.ABC, Generic[RemoteOptionsT]):
         """For `Card.notes`: where the model is asked. No part of its identity: one model may be at many."""
         return (f"asked at {self.options.base_url.rstrip('/')}",)
 
-    def shared_notes(self) -> tuple[str, ...]:
-        """For `Card.notes`: where the model is asked. No part of its identity: one model may be at many."""
-        return (f"asked at {self.options.base_url.rstrip('/')}",)
-
     def load(self) -> None:
         """Read the key, open the provider, and have the dialect check key and model.
 
