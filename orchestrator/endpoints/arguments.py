@@ -47,6 +47,8 @@ def parse_local(texts: Iterable[str]) -> list[LocalService]:
         local = LocalService(name if equals else service, service, tuple(options))
         if problem := _name_problem(local.name):
             raise EndpointError(f"{where}: {problem}")
+        if not service:
+            raise EndpointError(f"{where}: the service is missing. Write {name}=SERVICE, or SERVICE alone.")
         if found.setdefault(local.name, local) != local:
             raise EndpointError(
                 f"{where}: there is another {local.name}. Give one of them another name: "

@@ -95,6 +95,8 @@ def test_a_local_service_that_is_named_twice_alike_is_one():
         (["qwen_vl --checkpoint a", "qwen_vl --checkpoint b"], "'NAME=qwen_vl --checkpoint b'"),
         (["qwen_vl --checkpoint 'a"], "cannot be read: No closing quotation"),
         ([""], "the name '' will not do"),
+        (["qwen="], "--local qwen=: the service is missing. Write qwen=SERVICE"),
+        (["qwen= --checkpoint a"], "the service is missing"),
         (["a/b=qwen_vl"], "letters, digits and .-_+"),
     ],
 )
