@@ -105,7 +105,9 @@ def _boxed(picture: PIL.Image.Image, marked: BoolArray) -> PIL.Image.Image:
             *(min(right_most, right + out), min(bottom_most, bottom + out)),
         )
         pen.rectangle(corners, outline=_EDGE, width=out)
-        inner = (corners[0] + edge, corners[1] + edge, corners[2] - edge, corners[3] - edge)
+        # A flat picture has no room for the whole edge.
+        inset = min(edge, (corners[2] - corners[0]) // 2, (corners[3] - corners[1]) // 2)
+        inner = (corners[0] + inset, corners[1] + inset, corners[2] - inset, corners[3] - inset)
         pen.rectangle(inner, outline=_LINE, width=line)
     return picture
 

@@ -113,6 +113,17 @@ def test_lines_are_as_wide_as_the_picture_asks_for(encode, decode):
     assert widths == [2, 12]
 
 
+@every_style
+@pytest.mark.parametrize("size", [(2000, 12), (1024, 6), (14, 3000), (1, 900), (1, 1)])
+def test_a_picture_may_be_as_flat_as_it_likes(encode, decode, style, size):
+    plain = np.full((*reversed(size), 3), 128, np.uint8)
+    drawn = decode(draw(encode(plain), Marking(np.ones((1, 1), np.float32), 0.5), style))
+    assert drawn.shape == plain.shape
+    assert (drawn != plain).any()
+    if style is HintStyle.BOX:
+        assert (drawn == RED).all(axis=2).any()
+
+
 def test_a_picture_lies_as_it_is_shown(encode, decode):
     wide = np.zeros((40, 60), np.uint8)
     exif = PIL.Image.Exif()
