@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import collections
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Coroutine, Hashable
+from typing import Any
 
 
 class ByteCache:
@@ -21,13 +22,16 @@ class ByteCache:
         self._kept_bytes = 0
         self._making: dict[Hashable, asyncio.Task[bytes]] = {}
 
-    async def get(self, key: Hashable, make: Callable[[], bytes]) -> bytes:
-        """Return what is kept for `key`, or what `make`, called in a thread, returns or raises."""
+    async def get(self, key: Hashable, make: Callable[[], Coroutine[Any, Any, bytes]]) -> bytes:
+        """Return what is kept for `key`, or what `make` returns or raises.
+
+        What is begun comes to its end, even if all who wait for it are cancelled.
+        """
         if (content := self._kept.get(key)) is not None:
             self._kept.move_to_end(key)
             return content
         if (task := self._making.get(key)) is None:
-            task = self._making[key] = asyncio.create_task(asyncio.to_thread(make))
+            task = self._making[key] = asyncio.create_task(make())
             task.add_done_callback(lambda done: self._finish(key, done))
         return await asyncio.shield(task)  # others may wait for the same
 

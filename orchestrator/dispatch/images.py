@@ -7,6 +7,7 @@ the disk, but for hints, which are drawn.
 
 from __future__ import annotations
 
+import asyncio
 import stat
 from functools import partial
 from pathlib import Path
@@ -67,7 +68,7 @@ class ImageCache:
             UnreadableImageError: there is no such file, or it cannot be read, or it is empty.
         """
         try:
-            return await self._cache.get(path, partial(_read_file, self._root / path))
+            return await self._cache.get(path, partial(asyncio.to_thread, _read_file, self._root / path))
         except OSError as error:
             raise UnreadableImageError(f"{path}: {error.strerror or error}") from None
         except ValueError as error:

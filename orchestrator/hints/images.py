@@ -59,8 +59,12 @@ class HintImages:
         """
         found = await self._reader.find(sample)
         key = (await asyncio.to_thread(_digest, query), found.key)
+        return await self._cache.get(key, functools.partial(self._in_turn, sample.key, query, found))
+
+    async def _in_turn(self, key: str, query: bytes, found: Found) -> bytes:
+        # The cache sees this through, whoever is cancelled: a place is free once its thread has ended.
         async with self._drawing:
-            return await self._cache.get(key, functools.partial(self._draw, sample.key, query, found))
+            return await asyncio.to_thread(self._draw, key, query, found)
 
     def _draw(self, key: str, query: bytes, found: Found) -> bytes:
         marking = found.decode()

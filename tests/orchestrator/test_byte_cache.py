@@ -1,7 +1,6 @@
 """Results in memory, made once at a time."""
 
 import asyncio
-import threading
 
 import pytest
 
@@ -15,12 +14,12 @@ def made():
 
 @pytest.fixture
 def make(made):
-    """A slow function: `make("a", 40)` gives 40 bytes, and is noted."""
+    """What takes a while: `make("a", 40)` gives 40 bytes, and is noted."""
 
     def for_name(name, size=1):
-        def call():
-            assert threading.current_thread() is not threading.main_thread()
+        async def call():
             made.append(name)
+            await asyncio.sleep(0)
             return bytes(size)
 
         return call
@@ -49,7 +48,7 @@ async def test_what_is_larger_than_the_cache_pushes_nothing_out(make, made):
 
 
 async def test_what_failed_is_tried_again_and_everyone_hears_why(make, made):
-    def fail():
+    async def fail():
         made.append("failed")
         raise ValueError("why")
 

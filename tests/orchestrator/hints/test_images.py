@@ -66,6 +66,53 @@ async def test_a_small_cache_forgets_and_gives_the_same_bytes_again(oracle, hous
     assert len(drawn) == 2
 
 
+@pytest.fixture
+def held(monkeypatch):
+    """One drawing at a time, and each waits to be let go: `begun` tells how many have begun."""
+    begun, go, original = threading.Semaphore(0), threading.Event(), images_module.draw
+
+    def waiting(*given):
+        begun.release()
+        assert go.wait(60)
+        return original(*given)
+
+    monkeypatch.setattr(images_module, "_DRAWN_AT_ONCE", 1)
+    monkeypatch.setattr(images_module, "draw", waiting)
+    yield begun, go
+    go.set()
+
+
+async def test_what_is_kept_does_not_wait_for_what_is_drawn(oracle, housed, query, held):
+    begun, go = held
+    hints, (kept, drawn) = HintImages(oracle, ByteCache(2**20)), housed.samples[1:3]
+    go.set()
+    before = await hints.read(kept, query(kept))
+    assert begun.acquire(blocking=False)
+    go.clear()
+    drawing = asyncio.create_task(hints.read(drawn, query(drawn)))
+    assert await asyncio.to_thread(begun.acquire, timeout=60)
+    assert await asyncio.wait_for(hints.read(kept, query(kept)), 60) == before
+    assert not drawing.done()
+    go.set()
+    await drawing
+
+
+async def test_who_is_cancelled_keeps_the_place_until_the_thread_has_ended(oracle, housed, query, held):
+    """Each drawing takes its memory until then."""
+    begun, go = held
+    hints, (first, second) = HintImages(oracle, ByteCache(2**20)), housed.samples[1:3]
+    cancelled = asyncio.create_task(hints.read(first, query(first)))
+    assert await asyncio.to_thread(begun.acquire, timeout=60)
+    cancelled.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled
+    other = asyncio.create_task(hints.read(second, query(second)))
+    assert not await asyncio.to_thread(begun.acquire, timeout=0.2)
+    go.set()
+    await other
+    assert begun.acquire(blocking=False)
+
+
 async def test_a_query_that_is_no_picture_is_named(oracle, housed):
     sample = housed.samples[1]
     with pytest.raises(HintError, match=f"{sample.key}: nothing can be drawn on it: cannot identify"):
