@@ -7,7 +7,7 @@ is taken over all of them.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +24,22 @@ class MapFolder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+
+    def refuse_unknown(self, keys: Iterable[str]) -> None:
+        """Make sure that, without a note of what made them, no maps of these queries are there.
+
+        Raises:
+            RunError: naming one.
+        """
+        if (self._folder / MAKER_FILE).exists():
+            return
+        for key in keys:
+            for place in formats.places(self._folder, key):
+                if place.exists():
+                    raise RunError(
+                        f"{place} is there already, and there is no {MAKER_FILE} that says what made it. "
+                        "Choose another --out: one detector makes the maps of a folder."
+                    )
 
     def claim(self, maker: Mapping[str, Any]) -> None:
         """Note what makes the maps, or see that it is what has made those that are there.

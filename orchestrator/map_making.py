@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import functools
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +17,7 @@ from orchestrator.dispatch import ConnectedModel, Effort, Prompting
 from orchestrator.endpoints.participants import given_endpoints, local_services, model_names
 from orchestrator.errors import Interrupted, UserError
 from orchestrator.hints.formats import HintError, refuse_shared
+from orchestrator.interruption import Interruption
 from orchestrator.journal.schema import FILE_NAME
 from orchestrator.loop import run_loop
 from orchestrator.map_folder import MapFolder
@@ -94,7 +94,7 @@ def make_maps(options: RunOptions, out: Path, screen: Screen) -> Made:
     refuse_shared([sample.key for sample in plan.samples])
     work = _Work(plan, options, out, screen)
     try:
-        return run_loop(work.run(), work.interrupt)
+        return run_loop(work.run(), work.interruption.wish)
     except (KeyboardInterrupt, asyncio.CancelledError):  # before the asking, or the second one
         raise Interrupted(work.how_to_go_on()) from None
 
@@ -105,10 +105,7 @@ class _Work:
     options: RunOptions
     out: Path
     screen: Screen
-    _stop_asking: Callable[[], object] = lambda: None
-
-    def interrupt(self) -> None:
-        self._stop_asking()
+    interruption: Interruption = dataclasses.field(default_factory=Interruption)
 
     def how_to_go_on(self) -> str:
         return f"Stopped. Every map so far is in {self.out}; the same command goes on from there."
@@ -122,7 +119,9 @@ class _Work:
         names = model_names(self.options, given)
         local = local_services(self.options, names)
         note = self.screen.note
+        folder = MapFolder(self.out)
         with locked(self.out):
+            folder.refuse_unknown(sample.key for sample in self.plan.dataset.samples)
             services = LocalServices(local, self.out / "services", self.options.wait, note)
             async with services as own:
                 endpoints = [each for each in (*given, *own) if each.name in names]
@@ -131,39 +130,35 @@ class _Work:
                     raise UserError(
                         f"One detector makes the maps of a folder, and here are: {', '.join(names)}."
                     )
-                return await self._make(models[0])
+                return await self._make(models[0], folder)
 
-    async def _make(self, model: ConnectedModel) -> Made:
+    async def _make(self, model: ConnectedModel, folder: MapFolder) -> Made:
         from orchestrator.dispatch.fanout import fan_out
-        from orchestrator.interruption import interruptible
 
-        folder = MapFolder(self.out)
         folder.claim(self._maker(model))
         total = self.plan.inspection_count
         keeping = _Keeping(folder, self.plan, self.screen.note)
         self.screen.note(
             f"Asking {model.name} for the anomaly maps of {total:,} images. They go to {self.out}"
         )
-        stop = asyncio.Event()
-        self._stop_asking = functools.partial(asyncio.get_running_loop().call_soon_threadsafe, stop.set)
-        try:
-            with interruptible(stop, self.screen.note), self.screen.live({model.name: keeping.progress}):
-                (ending,) = await fan_out(
-                    root=Path(self.plan.dataset.root),
-                    inspections=self._inspections,
-                    models=[model],
-                    prompting=_PROMPTING,
-                    effort=Effort(
-                        concurrency=self.options.concurrency,
-                        timeout_seconds=self.options.timeout,
-                        patience_seconds=self.options.patience,
-                    ),
-                    recorder=keeping,
-                    observer=keeping,
-                    stop=stop,
-                )
-        finally:
-            self._stop_asking = lambda: None
+        with (
+            self.interruption.stopping(self.screen.note) as stop,
+            self.screen.live({model.name: keeping.progress}),
+        ):
+            (ending,) = await fan_out(
+                root=Path(self.plan.dataset.root),
+                inspections=self._inspections,
+                models=[model],
+                prompting=_PROMPTING,
+                effort=Effort(
+                    concurrency=self.options.concurrency,
+                    timeout_seconds=self.options.timeout,
+                    patience_seconds=self.options.patience,
+                ),
+                recorder=keeping,
+                observer=keeping,
+                stop=stop,
+            )
         if stop.is_set():
             raise Interrupted(self.how_to_go_on())
         if ending.reason:

@@ -14,7 +14,7 @@ import functools
 import importlib.metadata
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from orchestrator.atomic import replacing
@@ -26,7 +26,7 @@ from orchestrator.endpoints.participants import given_endpoints, local_services,
 from orchestrator.errors import DiskFullError, Interrupted, UserError
 from orchestrator.hints.label import sentence
 from orchestrator.instruction import read_instruction
-from orchestrator.interruption import interruptible
+from orchestrator.interruption import Interruption
 from orchestrator.journal.reader import StoredModel
 from orchestrator.journal.writer import Journal
 from orchestrator.loop import run_loop
@@ -115,7 +115,7 @@ def run(
     check_participants(options)
     session = _Session(options, plan or prepare(options, screen), tuple(command), screen)
     try:
-        return run_loop(session.work(), session.interrupt)
+        return run_loop(session.work(), session.interruption.wish)
     except (KeyboardInterrupt, asyncio.CancelledError):  # before the asking, or the second one
         raise Interrupted(session.how_to_go_on()) from None
 
@@ -151,13 +151,7 @@ class _Session:
     screen: Screen
     folder: Path | None = None
     """Once it is chosen."""
-    _interrupted: bool = False
-    _stop_asking: Callable[[], object] = lambda: None
-
-    def interrupt(self) -> None:
-        """Stop in good order, from another thread: what is under way comes to its end."""
-        self._interrupted = True
-        self._stop_asking()
+    interruption: Interruption = dataclasses.field(default_factory=Interruption)
 
     def how_to_go_on(self) -> str:
         """Say what an interrupted person needs to know."""
@@ -265,12 +259,7 @@ class _Session:
         journal.begin_session(started_at, self.command, versions(), list(progress))
         ending = "stopped by an error"
         try:
-            stop = asyncio.Event()
-            loop = asyncio.get_running_loop()
-            self._stop_asking = functools.partial(loop.call_soon_threadsafe, stop.set)
-            if self._interrupted:
-                stop.set()
-            with interruptible(stop, self.screen.note), self.screen.live(progress):
+            with self.interruption.stopping(self.screen.note) as stop, self.screen.live(progress):
                 endings = await fan_out(
                     root=Path(self.plan.dataset.root),
                     inspections=self._inspections_for,
@@ -288,7 +277,6 @@ class _Session:
             ending = "disk full"
             raise
         finally:
-            self._stop_asking = lambda: None
             with contextlib.suppress(DiskFullError):
                 journal.end_session(time.monotonic() - began, ending)
         if stop.is_set():

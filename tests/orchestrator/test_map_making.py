@@ -1,5 +1,6 @@
 """`orchestrator hints`: maps of a data set's images, made by a detector behind the contract."""
 
+import asyncio
 import json
 import pathlib
 import shutil
@@ -11,6 +12,10 @@ import time
 import numpy as np
 import PIL.Image
 import pytest
+
+from orchestrator import map_making
+from orchestrator.errors import Interrupted
+from orchestrator.reports.terminal import Screen
 
 ROOT = pathlib.Path(__file__).parents[2]
 DETECTOR = pathlib.Path(__file__).parent / "detector"
@@ -85,6 +90,20 @@ def test_maps_made_otherwise_do_not_go_into_the_same_folder(hints, own_data):
     assert result.code == 2
     assert "data.digest" in result.err
     assert hints("--limit", 2, "--shots", 2).code == 0
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".tiff", ".npy"])
+def test_a_folder_with_maps_of_unknown_origin_is_refused_and_left_alone(hints, drawn, tmp_path, suffix):
+    """The scale is taken over all maps, so that one for an image that is not asked about counts as well."""
+    key = list(json.loads((drawn / "mmad.json").read_text()))[-1]
+    foreign = (tmp_path / "maps" / key).with_suffix(suffix)
+    foreign.parent.mkdir(parents=True)
+    foreign.write_bytes(b"of another detector")
+    result = hints("--limit", 1)
+    assert result.code == 2
+    assert f"{foreign} is there already, and there is no maps.json" in result.err
+    assert not (tmp_path / "maps" / "maps.json").exists()
+    assert [p for p in (tmp_path / "maps").rglob("*") if p.suffix] == [foreign]
 
 
 def test_a_model_that_gives_no_maps_is_refused(hints, chance, tmp_path):
@@ -203,6 +222,20 @@ def test_an_interrupted_command_goes_on_where_it_stopped(drawn, serve_forever, t
     after = files(tmp_path / "maps")
     assert len(after) == 12
     assert before.items() <= after.items()
+
+
+def test_an_interruption_before_the_asking_is_not_lost(drawn, template_diff, tmp_path, monkeypatch):
+    """In a notebook it comes from another thread, also while a service is still being reached."""
+
+    def interrupted_at_once(work, interrupt):
+        interrupt()
+        return asyncio.run(work)
+
+    monkeypatch.setattr(map_making, "run_loop", interrupted_at_once)
+    options = map_making.settings(f"td={template_diff}", {"data": str(drawn)})
+    with pytest.raises(Interrupted, match="the same command goes on"):
+        map_making.make_maps(options, tmp_path / "maps", Screen(quiet=True))
+    assert not files(tmp_path / "maps")
 
 
 def test_queries_that_would_share_a_map_are_refused(hints, own_data):
