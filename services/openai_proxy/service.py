@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mmad_answer.model import Capabilities, Card
-from mmad_answer.prompt import PROMPT_SHA256
+from mmad_answer.prompt import PROMPT_SHA256, Message, without_system
 from mmad_answer.remote.remote_model import RemoteModel
 from openai_proxy.dialect import ChatCompletions
 from openai_proxy.options import OpenAiOptions
@@ -23,6 +25,10 @@ class OpenAiProxy(RemoteModel[OpenAiOptions]):
     def dialect(self) -> ChatCompletions:
         """OpenAI's."""
         return ChatCompletions(self.options)
+
+    def arranged(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """Without a system's turn, if the user is to say the instruction."""
+        return without_system(messages) if self.options.system_role == "user" else messages
 
     def describe(self) -> Card:
         """Say which model is asked, and how."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -99,11 +98,4 @@ def generation_config(
 
 
 def _parts(said: Said) -> list[Mapping[str, Any]]:
-    """The parts of a turn; texts side by side are one, so that none holds a mere line break."""
-    parts: list[Mapping[str, Any]] = []
-    for are_texts, group in itertools.groupby(said.parts, lambda part: isinstance(part, str)):
-        if are_texts:
-            parts.append({"text": "".join(str(part) for part in group)})
-        else:
-            parts += [part for part in group if not isinstance(part, str)]
-    return parts
+    return [{"text": part} if isinstance(part, str) else part for part in said.parts]

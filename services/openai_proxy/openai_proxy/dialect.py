@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import itertools
 import logging
 import urllib.parse
 from collections.abc import Sequence
@@ -66,7 +65,8 @@ class ChatCompletions(Dialect):
     def request(self, messages: Sequence[Said], wanted: Wanted) -> Request:
         """One completion, greedy unless the request says otherwise."""
         options, how = self._options, wanted.generation
-        body: dict[str, Any] = {"model": options.model, "messages": self._messages(messages)}
+        spoken = [{"role": self._role(said.speaker), "content": _content(said)} for said in messages]
+        body: dict[str, Any] = {"model": options.model, "messages": spoken}
         if wanted.max_tokens is not None:
             body[options.token_limit_field] = wanted.max_tokens
         if options.reasoning_effort is not None:
@@ -103,29 +103,13 @@ class ChatCompletions(Dialect):
             _log.log(level, "replies to %s now come from %s", self._options.model, model)
             self._answering.add(model)
 
-    def _messages(self, messages: Sequence[Said]) -> list[dict[str, Json]]:
-        system, first, *rest = messages
-        if self._options.system_role == "user":
-            spoken: list[Said] = [Said(first.speaker, (*system.parts, "\n\n", *first.parts)), *rest]
-        else:
-            spoken = list(messages)
-        return [{"role": self._role(said.speaker), "content": _content(said)} for said in spoken]
-
     def _role(self, speaker: Speaker) -> str:
         return self._options.system_role if speaker is Speaker.SYSTEM else speaker.value
 
 
 def _content(said: Said) -> Json:
-    """A string where there are only words, which every server knows; else no two texts side by side.
-
-    Texts hold their own line breaks, and some servers refuse a text that is nothing else.
-    """
-    parts: list[Json] = []
-    for is_text, together in itertools.groupby(said.parts, lambda part: isinstance(part, str)):
-        if is_text:
-            parts.append({"type": "text", "text": "".join(str(part) for part in together)})
-        else:
-            parts += together
-    if [part["type"] for part in parts] == ["text"]:
-        return parts[0]["text"]
-    return parts
+    """A string where there are only words, which every server knows."""
+    match said.parts:
+        case (str() as text,):
+            return text
+    return [{"type": "text", "text": part} if isinstance(part, str) else part for part in said.parts]

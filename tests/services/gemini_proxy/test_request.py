@@ -21,7 +21,7 @@ def test_the_system_speaks_apart_and_turns_keep_their_order_and_images_their_pla
     body = conversation(
         (
             Said(Speaker.SYSTEM, ("Inspect.",)),
-            Said(Speaker.USER, ("Image 1:", picture, "\n", "First?")),
+            Said(Speaker.USER, ("Image 1:", picture, "\nFirst?")),
             Said(Speaker.ASSISTANT, ("A",)),
             Said(Speaker.USER, ("Second?",)),
         )

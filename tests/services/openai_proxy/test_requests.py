@@ -89,13 +89,16 @@ def test_fields_that_a_server_does_not_take_are_left_out_or_renamed(proxy, sent,
     assert list(sent()[0].pictures[0]) == ["url"]
 
 
-def test_the_instruction_can_go_into_the_users_turn(proxy, sent, ask):
+def test_the_instruction_can_go_into_the_users_turn_which_the_prompt_that_comes_back_shows(proxy, sent, ask):
+    request = ask(prompting=pb.Prompting(instruction="Look closely."))
+    request.generation.return_prompt = True
     with proxy("--system-role", "user", "--reasoning-effort", "low") as service:
-        service.ask(ask(prompting=pb.Prompting(instruction="Look closely.")))
+        prompt = service.ask(request)["q1"].answered.prompt
     [body] = sent()
     assert body.roles == ["user"]
     assert body.parts[0].startswith("Look closely.\n\nImage 1, ")
     assert body.body["reasoning_effort"] == "low"
+    assert prompt.startswith("[user]\nLook closely.\n\nImage 1, ")
 
 
 def test_knowledge_and_instruction_are_the_systems_words(proxy, sent, ask):

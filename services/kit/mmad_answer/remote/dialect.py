@@ -27,7 +27,7 @@ ImagePart: TypeAlias = Mapping[str, Json]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Said:
-    """One turn of the conversation, its images ready for the wire."""
+    """One turn of the conversation, its images ready for the wire, no two texts side by side."""
 
     speaker: Speaker
     parts: tuple[str | ImagePart, ...]
@@ -73,7 +73,7 @@ class Dialect(abc.ABC):
 
     @abc.abstractmethod
     def request(self, messages: Sequence[Said], wanted: Wanted) -> Request:
-        """The request for one reply. The first message is the system's."""
+        """The request for one reply. The first message is the system's, unless the service arranges them."""
 
     @abc.abstractmethod
     def read(self, body: Json, wanted: Wanted) -> Answer:

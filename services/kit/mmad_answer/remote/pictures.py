@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from mmad_answer.model import ImageRecord, Inspection
 from mmad_answer.prompt import Message
@@ -30,14 +31,8 @@ class Pictures:
         """Sizes as sent; what the provider makes of them it does not say."""
 
     def said(self, messages: Sequence[Message]) -> tuple[Said, ...]:
-        """The messages with their images as the provider wants them."""
-        return tuple(
-            Said(
-                message.speaker,
-                tuple(part if isinstance(part, str) else self._parts[part.sha256] for part in message.parts),
-            )
-            for message in messages
-        )
+        """The messages with their images as the provider wants them, and their texts in one piece each."""
+        return tuple(Said(message.speaker, tuple(self._parts_of(message))) for message in messages)
 
     def transcript(self, messages: Sequence[Message]) -> str:
         """The messages as text, for reports: what was said by whom, with a placeholder for each image."""
@@ -48,6 +43,14 @@ class Pictures:
             )
             for message in messages
         )
+
+    def _parts_of(self, message: Message) -> Iterator[str | ImagePart]:
+        # Texts hold their own line breaks, and some servers refuse a text that is nothing else.
+        for are_texts, parts in itertools.groupby(message.parts, lambda part: isinstance(part, str)):
+            if are_texts:
+                yield "".join(str(part) for part in parts)
+            else:
+                yield from (self._parts[part.sha256] for part in parts if not isinstance(part, str))
 
     def _placeholder(self, sha256: str) -> str:
         sent = self._sent[sha256]

@@ -69,6 +69,10 @@ class RemoteModel(Model[RemoteOptionsT], abc.ABC, Generic[RemoteOptionsT]):
             max_bytes=options.max_image_bytes,
         )
 
+    def arranged(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """The conversation as this model takes it: as it is."""
+        return messages
+
     def shared_name(self) -> str:
         """For `Card.name`: as the options say."""
         return self.options.name or self.options.model.rstrip("/").rsplit("/", 1)[-1].lower()
@@ -138,7 +142,7 @@ class RemoteModel(Model[RemoteOptionsT], abc.ABC, Generic[RemoteOptionsT]):
 
     def _replies(self, inspection: Inspection, pictures: Pictures) -> AsyncGenerator[Reply, None]:
         async def ask(messages: Sequence[Message], question: Question | None) -> Answer:
-            wanted = self._wanted(inspection, question)
+            messages, wanted = self.arranged(messages), self._wanted(inspection, question)
             answer = await self._provider.ask(self._language.request(pictures.said(messages), wanted), wanted)
             if question is not None and inspection.generation.return_prompt:
                 transcript = pictures.transcript(messages)
