@@ -6,7 +6,6 @@ import io
 
 import PIL.Image
 import pytest
-import tenacity
 
 from mmad_answer.model import Answer, Image, ImageRole, Inspection, Option, Question, Usage
 from mmad_answer.remote.dialect import Dialect, Request
@@ -68,9 +67,9 @@ def opened(provider, plain):
     """Open a `Provider` on the scripted server; it asks again without waiting."""
 
     @contextlib.asynccontextmanager
-    async def open_(key=KEY, **options):
+    async def open_(key=KEY, backoff=0.0, **options):
         settings = PlainOptions(**({"base_url": provider.url, "timeout_seconds": 10} | options))
-        async with Provider(plain, Key(key), settings, tenacity.wait_none()) as one:
+        async with Provider(plain, Key(key), settings, backoff) as one:
             yield one
 
     return open_

@@ -15,6 +15,11 @@ from mmad_answer.remote.limits import duration_seconds, rest_seconds, retry_afte
         ({"retry-after": "soon"}, None),
         ({"retry-after": "nan"}, None),
         ({"retry-after": "inf"}, None),
+        ({"retry-after": "86400"}, 86_400.0),
+        ({"retry-after": "1764000000"}, None),
+        ({"retry-after": "1e300"}, None),
+        ({"retry-after-ms": "1e12"}, None),
+        ({"retry-after": "Wed, 21 Oct 9999 07:28:00 GMT"}, None),
         ({"retry-after": "-3"}, None),
         ({"retry-after": ""}, None),
     ],
@@ -64,6 +69,12 @@ def test_without_requests_left_the_next_waits_for_its_part_of_the_reset():
     assert rest_seconds(headers, tokens=1) == pytest.approx(1.0)
     del headers["x-ratelimit-limit-requests"]
     assert rest_seconds(headers, tokens=1) == 60.0
+
+
+@pytest.mark.parametrize("reset", ["1764000000", "1e300", "2d", "99999999h"])
+def test_a_reset_more_than_a_day_away_is_none(reset):
+    headers = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": reset}
+    assert rest_seconds(headers, tokens=1) == 0.0
 
 
 def test_the_wait_for_tokens_is_as_long_as_the_tokens_need_and_never_longer_than_the_reset():

@@ -69,12 +69,42 @@ async def test_nobody_goes_out_during_a_rest_and_the_longest_rest_counts():
     pace = Pace(2, 60, clock=lambda: now[0])
     pace.rest(30)
     pace.rest(10)
-    waiting = asyncio.create_task(hold(pace, 1))
-    await asyncio.sleep(0)
-    assert not waiting.done()
-    waiting.cancel()
+    for moment in (0.0, 20.0):
+        now[0] = moment
+        waiting = asyncio.create_task(hold(pace, 1))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        waiting.cancel()
     now[0] = 30.0
     await asyncio.wait_for(hold(pace, 1), 5)
+
+
+@pytest.mark.parametrize("seconds", [7200.0, 1e300, float("inf")])
+async def test_after_an_hour_one_goes_out_whatever_the_provider_said(seconds):
+    now = [0.0]
+    pace = Pace(2, 60, clock=lambda: now[0])
+    pace.rest(seconds)
+    with pytest.raises(RestingError) as told:
+        await hold(pace, 1)
+    assert told.value.seconds == 3600
+    now[0] = 3600.0
+    await asyncio.wait_for(hold(pace, 1), 5)
+
+
+def test_a_back_off_doubles_with_each_congestion_in_a_row_until_callers_are_told():
+    now = [0.0]
+    pace, rests = Pace(8, 10, 0.5, clock=lambda: now[0]), []
+    for era in range(8):
+        pace.congested(era)
+        pace.congested(era)  # one that was under way together with it
+        pace.back_off()
+        rests.append(pace._rests_until - now[0])
+        now[0] = pace._rests_until
+    assert rests == [0.5, 1, 2, 4, 8, 16, 20, 20]
+    pace.succeeded()
+    pace.congested(8)
+    pace.back_off()
+    assert pace._rests_until - now[0] == 0.5
 
 
 async def test_a_rest_longer_than_anyone_waits_is_told_at_once():

@@ -181,6 +181,47 @@ async def test_a_rate_limit_without_an_end_asks_the_caller_to_come_later(provide
     assert later.value.retry_seconds == 30
 
 
+async def test_a_rate_limit_that_says_nothing_of_time_rests_all_and_not_its_request_alone(provider, opened):
+    provider.play(provider.reply(429, {}), provider.reply(200, GOOD))
+    async with opened(backoff=0.4) as one:
+        first = asyncio.create_task(one.ask(REQUEST, WANTED))
+        await until(lambda: one._pace._rests_until > one._pace._clock())
+        await asyncio.gather(first, one.ask(REQUEST, WANTED))
+    turned_away, *later = [each.arrived for each in provider.posts]
+    assert len(later) == 2
+    assert all(each - turned_away > 0.35 for each in later)
+
+
+async def test_many_at_a_provider_that_turns_all_away_send_few_and_are_told(provider, opened):
+    provider.play(provider.reply(429, {}))
+    async with opened(backoff=0.05, max_wait_seconds=0.3, concurrency=16) as one:
+        outcomes = await asyncio.gather(
+            *(one.ask(REQUEST, WANTED) for _ in range(16)), return_exceptions=True
+        )
+    assert all(isinstance(outcome, PassingFaultError) and outcome.retry_seconds for outcome in outcomes)
+    assert len(provider.posts) < 16
+
+
+async def test_a_rate_limits_wait_and_the_reset_of_the_allowance_are_both_waited_for(provider, opened):
+    reset = {"x_ratelimit_remaining_tokens": "0", "x_ratelimit_reset_tokens": "500ms"}
+    for waits in ({"retry_after": "0.1"} | reset, reset, {"retry_after": "0.5"}):
+        provider.asked.clear()
+        provider.play(provider.reply(429, {}, **waits), provider.reply(200, GOOD))
+        async with opened() as one:
+            await one.ask(REQUEST, WANTED)
+        turned_away, answered = [each.arrived for each in provider.posts]
+        assert answered - turned_away > 0.45
+
+
+@pytest.mark.parametrize("header", ["retry_after", "x_ratelimit_reset_requests"])
+async def test_no_header_stops_asking_for_good(provider, opened, header):
+    wrong = {"x_ratelimit_remaining_requests": "0", header: "1764000000"}
+    provider.play(provider.reply(429, {}, **wrong), provider.reply(200, GOOD, **wrong))
+    async with opened() as one:
+        for _ in range(3):
+            await one.ask(REQUEST, WANTED)
+
+
 async def test_rate_limits_lower_the_number_of_requests_under_way(provider, opened):
     together, released = threading.Barrier(4), threading.Event()
 

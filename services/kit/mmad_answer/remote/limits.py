@@ -1,7 +1,8 @@
 """What a provider's headers say about its limits, in seconds from now.
 
 Retry-After is RFC 9110's (seconds or a date), `retry-after-ms` and `x-ratelimit-*` are OpenAI's, which most
-compatible servers use too. A header that cannot be read counts as none: it is advice, not the reply.
+compatible servers use too. A header that cannot be read counts as none: it is advice, not the reply. So does a
+wait of more than a day, which is a point in time (1764000000) or no sense, and would stop a run for good.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+_LONGEST_SECONDS: Final = 86_400.0
 _UNIT_SECONDS: Final = {"d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3}
 _TIMED: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|[dhms])")
 
@@ -23,14 +25,14 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
     A date is read against the response's own Date, as the two clocks may differ.
     """
     if (milliseconds := _number(headers.get("retry-after-ms"))) is not None:
-        return milliseconds / 1000
+        return _wait(milliseconds / 1000)
     value = headers.get("retry-after", "")
     if (seconds := _number(value)) is not None:
-        return seconds
+        return _wait(seconds)
     if (until := _date(value)) is None:
         return None
     now = _date(headers.get("date", "")) or datetime.datetime.now(datetime.UTC)
-    return max(0.0, (until - now).total_seconds())
+    return _wait(max(0.0, (until - now).total_seconds()))
 
 
 def rest_seconds(headers: Mapping[str, str], tokens: int) -> float:
@@ -44,7 +46,7 @@ def rest_seconds(headers: Mapping[str, str], tokens: int) -> float:
 
 def _rest_seconds(headers: Mapping[str, str], unit: str, needed: int) -> float:
     remaining = _number(headers.get(f"x-ratelimit-remaining-{unit}"))
-    reset = duration_seconds(headers.get(f"x-ratelimit-reset-{unit}", ""))
+    reset = _wait(duration_seconds(headers.get(f"x-ratelimit-reset-{unit}", "")))
     if remaining is None or reset is None or remaining >= needed:
         return 0.0
     limit = _number(headers.get(f"x-ratelimit-limit-{unit}"))
@@ -61,6 +63,10 @@ def duration_seconds(text: str) -> float | None:
     if not pieces or "".join(number + unit for number, unit in pieces) != text.strip():
         return None
     return sum(float(number) * _UNIT_SECONDS[unit] for number, unit in pieces)
+
+
+def _wait(seconds: float | None) -> float | None:
+    return None if seconds is None or seconds > _LONGEST_SECONDS else seconds
 
 
 def _number(text: str | None) -> float | None:

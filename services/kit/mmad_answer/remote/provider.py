@@ -41,9 +41,8 @@ _AWAY: Final = frozenset({Kind.RATE_LIMITED, Kind.PASSING})
 _AGAIN: Final = _AWAY | {Kind.NO_ANSWER}
 _UP: Final = frozenset({Kind.NO_ANSWER, Kind.CONTEXT_TOO_LONG, Kind.REFUSED, Kind.REQUEST})
 """One request's own fault: who tells of it is in order."""
+_FIRST_BACKOFF_SECONDS: Final = 0.5
 _LONGEST_BACKOFF_SECONDS: Final = 30.0
-_BACKOFF: Final = tenacity.wait_random_exponential(multiplier=0.5, max=_LONGEST_BACKOFF_SECONDS)
-"""Random, so that those who were turned away together do not come again together."""
 _CHECK_SECONDS: Final = 20.0
 """For a GET, which computes nothing."""
 _log = logging.getLogger(__name__)
@@ -57,13 +56,14 @@ class Provider:
         dialect: Dialect,
         key: Key | None,
         options: RemoteOptions,
-        backoff: tenacity.wait.wait_base = _BACKOFF,
+        first_backoff_seconds: float = _FIRST_BACKOFF_SECONDS,
     ) -> None:
         self._dialect, self._options = dialect, options
         self._transport = Transport(options.base_url, dialect, key, options.concurrency)
-        self._pace = Pace(options.concurrency, options.max_wait_seconds)
+        self._pace = Pace(options.concurrency, options.max_wait_seconds, first_backoff_seconds)
         self._cache = ReplyCache(options.reply_cache) if options.reply_cache else None
-        self._backoff = backoff
+        # Random, so that those who were turned away together do not come again together.
+        self._backoff = tenacity.wait_random_exponential(first_backoff_seconds, _LONGEST_BACKOFF_SECONDS)
         self._replies = 0
         """That show that the provider is in order, refusals of single requests among them."""
         self._most_tokens = 1
@@ -130,12 +130,14 @@ class Provider:
             began = time.monotonic()
             try:
                 received = await self._transport.exchange(
-                    "POST", path, content, self._options.timeout_seconds
+                    "POST", path, content, self._options.timeout_seconds, self._most_tokens
                 )
                 answer = self._read(received.body, wanted)
             except ProviderError as error:
                 if error.kind in _AWAY:
                     self._pace.congested(era)
+                    if error.kind is Kind.RATE_LIMITED and not error.retry_seconds:
+                        self._pace.back_off()
                     self._pace.rest(error.retry_seconds or 0.0)
                 elif error.kind in _UP:
                     self._replies += 1

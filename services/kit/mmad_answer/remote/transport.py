@@ -18,7 +18,7 @@ import httpx
 from mmad_answer.remote.dialect import Dialect, Json
 from mmad_answer.remote.faults import Kind, ProviderError
 from mmad_answer.remote.keys import Key
-from mmad_answer.remote.limits import retry_after_seconds
+from mmad_answer.remote.limits import rest_seconds, retry_after_seconds
 
 _CONNECT_SECONDS: Final = 20.0
 _LONGEST_MESSAGE: Final = 300
@@ -57,9 +57,9 @@ class Transport:
         await self._client.__aexit__(kind, error, trace)
 
     async def exchange(
-        self, method: str, path: str, content: bytes | None, timeout_seconds: float
+        self, method: str, path: str, content: bytes | None, timeout_seconds: float, tokens: int = 1
     ) -> Received:
-        """Send one request, and receive the whole reply to it.
+        """Send one request, which takes about so many tokens, and receive the whole reply to it.
 
         Raises:
             ProviderError: it came to nothing. What it cost may be lost: whoever asks again pays again.
@@ -84,7 +84,7 @@ class Transport:
             ) from None
         body = _json(response)
         if not response.is_success:
-            raise self._fault(response, body)
+            raise self._fault(response, body, tokens)
         if body is None:
             raise self._error(Kind.PASSING, f"did not reply in JSON, but with {self._glimpse(response)}")
         return Received(self._key.scrub_reply(body) if self._key else body, response.headers)
@@ -100,7 +100,7 @@ class Transport:
         """A reply in JSON that is not what the API promises."""
         return self._error(Kind.NO_ANSWER, f"replied with JSON that holds no answer: {what}")
 
-    def _fault(self, response: httpx.Response, body: Json) -> ProviderError:
+    def _fault(self, response: httpx.Response, body: Json, tokens: int) -> ProviderError:
         fault = self._dialect.fault(response.status_code, body)
         said = str(fault) or self._glimpse(response)
         if fault.kind is Kind.REFUSED:
@@ -108,6 +108,8 @@ class Transport:
         wait = fault.retry_seconds
         if wait is None:
             wait = retry_after_seconds(response.headers)
+        if fault.kind is Kind.RATE_LIMITED and (rest := rest_seconds(response.headers, tokens)):
+            wait = max(wait or 0.0, rest)
         return self._error(fault.kind, f"says {response.status_code} {response.reason_phrase}: {said}", wait)
 
     def _glimpse(self, response: httpx.Response) -> str:
