@@ -46,7 +46,7 @@ class Llava(Family):
         shown = {"batch_num_images": [count]} if "batch_num_images" in processed else {}
         return [
             {
-                "pixel_values": processed["pixel_values"][i : i + 1],
+                "pixel_values": _own_tiles(processed["pixel_values"][i])[None],
                 **(
                     {"image_sizes": processed["image_sizes"][i : i + 1]} if "image_sizes" in processed else {}
                 ),
@@ -78,6 +78,13 @@ class Llava(Family):
                 f"it is in the authors' own form ({architecture}): take {converted} from llava-hf, converted"
             )
         return ""
+
+
+def _own_tiles(tiles: Any) -> Any:
+    """Without those that only bring it to its neighbours' number of tiles: of zeros, which no picture has."""
+    if tiles.dim() == 3:
+        return tiles
+    return tiles[: int(tiles.flatten(1).any(dim=1).nonzero().max()) + 1]
 
 
 _CONVERTED = {

@@ -23,8 +23,12 @@ class MiniCPM(Family):
         self._patch_size = 14
 
     def template_options(self) -> Mapping[str, Any]:
-        """Answer without thoughts of its own, unless the question asks for them."""
+        """Answer without thoughts of its own: they are asked for in words, as of every model."""
         return {"enable_thinking": False}
+
+    def take(self, processor: Any, config: Any) -> None:
+        """Note the size of a patch."""
+        self._patch_size = int(processor.image_processor.patch_size)
 
     def limit_pixels(self, processor: Any, config: Any, max_pixels: int) -> None:
         """Allow as many slices as have that area."""
@@ -36,7 +40,6 @@ class MiniCPM(Family):
     def max_pixels(self, processor: Any) -> int:
         """What the slices hold together; one more shows the whole image."""
         image_processor = processor.image_processor
-        self._patch_size = image_processor.patch_size
         return int(image_processor.max_slice_nums) * int(image_processor.scale_resolution) ** 2
 
     def split(self, processed: Mapping[str, Any], count: int) -> list[Tensors]:

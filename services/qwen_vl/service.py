@@ -20,6 +20,10 @@ class Qwen(Family):
     def __init__(self) -> None:
         self._patch_size = 14
 
+    def take(self, processor: Any, config: Any) -> None:
+        """Note the size of a patch."""
+        self._patch_size = int(processor.image_processor.patch_size)
+
     def limit_pixels(self, processor: Any, config: Any, max_pixels: int) -> None:
         """Set the largest area; smaller images keep their size."""
         size = processor.image_processor.size
@@ -30,7 +34,6 @@ class Qwen(Family):
 
     def max_pixels(self, processor: Any) -> int:
         """The largest area (the processor calls it the longest edge)."""
-        self._patch_size = processor.image_processor.patch_size
         return int(processor.image_processor.size["longest_edge"])
 
     def split(self, processed: Mapping[str, Any], count: int) -> list[Tensors]:

@@ -69,6 +69,8 @@ class Limits:
 
     max_new_tokens: int
     max_reasoning_tokens: int
+    thinks: bool = False
+    """Whether the model thinks before every text, asked or not."""
 
     def reasoning(self, inspection: Inspection) -> int:
         """Of an analysis."""
@@ -79,7 +81,7 @@ class Limits:
         """Of an answer: its thoughts, if it is to think in it, are on top."""
         asked = inspection.generation.max_new_tokens
         answer = self.max_new_tokens if asked is None else asked
-        thinks = inspection.chain_of_thought is ChainOfThought.PER_QUESTION
+        thinks = self.thinks or inspection.chain_of_thought is ChainOfThought.PER_QUESTION
         return answer + (self.reasoning(inspection) if thinks else 0)
 
     @staticmethod

@@ -15,16 +15,19 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import torch
-from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
+from accelerate.utils.memory import clear_device_cache
 from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
 from mmad_answer.hf.family import Family, Tensors
 from mmad_answer.hf.features import FeatureEncoder, joined, token_count
 from mmad_answer.hf.prompting import Prompt
 from mmad_answer.model import Image
+
+_OUT_OF_MEMORY: Final = ("out of memory", "can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
+"""In the words of the CUDA driver, of torch on a CPU, and of cuBLAS, which have no class of their own."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -104,7 +107,7 @@ class Engine:
         Raises:
             Exception: whatever the library raises; `is_out_of_memory` tells one kind.
         """
-        if self._holder_of_deltas:  # of a prefix without images, none would be computed, and the latest stay
+        if self._holder_of_deltas:  # MiniCPM-V 4.7 would keep the latest for a prefix without images
             self._holder_of_deltas.rope_deltas = None
         # MiniCPM's cache cannot be copied once it was made in inference mode.
         with torch.no_grad():
@@ -158,16 +161,14 @@ class Engine:
         rests = [prompt.ids[len(opening.ids) :] for (_, prompt), opening in zip(rows, openings, strict=True)]
         before, after = self._padded(openings, prefixes.length), self._padded(rests)
         inputs = {name: torch.cat([before[name], after[name]], dim=1) for name in before}
-        cache = copy.deepcopy(prefixes.cache) if keep else prefixes.cache
-        if chosen.tolist() != list(range(len(prefixes.openings))):
-            cache.batch_select_indices(chosen)
-        if prefixes.rope_deltas is not None:
-            self._holder_of_deltas.rope_deltas = prefixes.rope_deltas[chosen]
+        if self._holder_of_deltas:
+            deltas = prefixes.rope_deltas
+            self._holder_of_deltas.rope_deltas = None if deltas is None else deltas[chosen]
         with torch.no_grad(), _FirstLogits(self._model) as first:
             output = self._generate(
                 sampling,
                 **inputs,
-                past_key_values=cache,
+                past_key_values=self._continued(prefixes.cache, chosen, keep=keep),
                 stopping_criteria=StoppingCriteriaList([_Stopped(stopped)]),
             )
         width = inputs["input_ids"].shape[1]
@@ -175,6 +176,16 @@ class Engine:
             self._text(ids, logits)
             for ids, logits in zip(output.sequences[:, width:].tolist(), first.logits, strict=True)
         ]
+
+    def _continued(self, cache: Any, chosen: torch.Tensor, *, keep: bool) -> Any:
+        """The cache to go on from, a row for each that is chosen."""
+        if not self._family.repeats_cache:
+            return copy.deepcopy(cache) if keep else cache  # its layers change their states in place
+        if keep:  # selecting makes new tensors, and so does every token: the kept ones are never written to
+            cache = copy.copy(cache)
+            cache.layers = [copy.copy(layer) for layer in cache.layers]
+        cache.batch_select_indices(chosen)
+        return cache
 
     def _text(self, ids: list[int], logits: torch.Tensor) -> Text:
         end = next((i for i, each in enumerate(ids) if each in self._ends), None)
@@ -262,9 +273,9 @@ class _FirstLogits:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether the device, or the machine, has no memory left."""
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and bool(should_reduce_batch_size(error))
-    )
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY)
 
 
 def free_memory() -> None:

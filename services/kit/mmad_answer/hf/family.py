@@ -33,6 +33,9 @@ class Family(abc.ABC):
         """Variables for the chat template besides the messages."""
         return {}
 
+    def take(self, processor: Any, config: Any) -> None:  # noqa: B027 - most have nothing to note
+        """Note what `split` and `record` need of the loaded checkpoint. Called before everything below."""
+
     def limit_pixels(self, processor: Any, config: Any, max_pixels: int) -> None:
         """Set the processor, and the model's config, so that images of more than `max_pixels` become smaller.
 

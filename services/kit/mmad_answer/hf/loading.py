@@ -73,9 +73,12 @@ class Loaded:
             revision=self.revision,
             device=_device_name(self.model.device),
             max_image_pixels=self.max_pixels,
-            # In a lower precision, sums depend on what else is in a batch.
+            # On a GPU, and in a lower precision, sums depend on what else is in a batch.
             capabilities=dataclasses.replace(
-                card.capabilities, deterministic=dtype == "float32" and card.quantization == "none"
+                card.capabilities,
+                deterministic=dtype == "float32"
+                and card.quantization == "none"
+                and self.model.device.type == "cpu",
             ),
             settings=settings,
             notes=(*card.notes, *self.notes),
@@ -99,9 +102,11 @@ def load(options: TransformersOptions, family: Family) -> Loaded:
     _check_family(config, family, where)
     placement = _placement(options)
     notes: list[str] = []
-    attention = _attention(options, placement, notes)
-    model = _model(options, folder, where, placement, attention, config)
+    dtype = _dtype(options, config)
+    attention = _attention(options, placement, dtype, notes)
+    model = _model(options, folder, where, placement, attention, dtype)
     processor = _processor(folder, where)
+    family.take(processor, model.config)
     if options.max_pixels is not None:
         try:
             family.limit_pixels(processor, model.config, options.max_pixels)
@@ -178,10 +183,24 @@ def _placement(options: TransformersOptions) -> dict[str, Any]:
     return {"device_map": {"": name}}
 
 
-def _attention(options: TransformersOptions, placement: Mapping[str, Any], notes: list[str]) -> str:
+def _dtype(options: TransformersOptions, config: Mapping[str, Any]) -> str:
+    """The precision of the weights: what was asked for, or what the checkpoint says, here or of its text."""
+    if options.dtype != "auto":
+        return options.dtype
+    said = (
+        part.get(key)
+        for part in (config, config.get("text_config") or {})
+        for key in ("dtype", "torch_dtype")
+    )
+    return str(next((each for each in said if each), "float32"))
+
+
+def _attention(
+    options: TransformersOptions, placement: Mapping[str, Any], dtype: str, notes: list[str]
+) -> str:
     """The implementation to use; a note, if it is not the one that was asked for."""
     on_gpu = placement["device_map"] == "auto" or "cuda" in placement["device_map"][""]
-    flash = is_flash_attn_2_available() and on_gpu and options.dtype != "float32"
+    flash = is_flash_attn_2_available() and on_gpu and dtype != "float32"
     if options.attention == "flash_attention_2" and not flash:
         notes.append(
             "flash_attention_2 was asked for and cannot be had here (no flash-attn, no GPU, or float32): sdpa"
@@ -199,9 +218,9 @@ def _model(
     where: str,
     placement: Mapping[str, Any],
     attention: str,
-    config: Mapping[str, Any],
+    dtype: str,
 ) -> Any:
-    quantization = _quantization(options, config)
+    quantization = _quantization(options, dtype)
     with _explained(where, "its weights cannot be loaded"):
         model, info = AutoModelForImageTextToText.from_pretrained(
             folder,
@@ -221,16 +240,15 @@ def _model(
     return model.eval()
 
 
-def _quantization(options: TransformersOptions, config: Mapping[str, Any]) -> BitsAndBytesConfig | None:
+def _quantization(options: TransformersOptions, dtype: str) -> BitsAndBytesConfig | None:
     """How weights are packed. What sees keeps its precision: it is a small part, and defects are small."""
     if options.quantization == "8bit":
         return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=list(_NOT_QUANTIZED))
     if options.quantization == "4bit":
-        own = config.get("dtype") or config.get("torch_dtype") or "float32"
         return BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
-            bnb_4bit_compute_dtype=getattr(torch, str(own) if options.dtype == "auto" else options.dtype),
+            bnb_4bit_compute_dtype=getattr(torch, dtype),
             llm_int8_skip_modules=list(_NOT_QUANTIZED),
         )
     return None

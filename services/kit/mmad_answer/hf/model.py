@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import PIL.Image
 
@@ -29,7 +29,7 @@ from mmad_answer.model import (
     Reply,
     Usage,
 )
-from mmad_answer.prompt import PROMPT_SHA256
+from mmad_answer.prompt import PROMPT_SHA256, conversation
 from mmad_answer.wording import in_one_line
 
 if TYPE_CHECKING:  # torch takes seconds to import, and `--help` is quick
@@ -39,6 +39,13 @@ if TYPE_CHECKING:  # torch takes seconds to import, and `--help` is quick
     from mmad_answer.hf.prompting import Prompter
     from mmad_answer.hf.talk import Done, Row
     from mmad_answer.hf.work import Work
+
+_TRIAL: Final = Inspection(
+    "trial",
+    (Image(ImageRole.QUERY, b"", "image/png", "", "trial", PIL.Image.new("RGB", (64, 64), "grey")),),
+    (Question("trial", "Is there a defect?", (Option("A", "Yes"), Option("B", "No"))),),
+    generation=Generation(max_new_tokens=1, option_scores=True),
+)
 
 
 class TransformersModel(Model[TransformersOptions]):
@@ -52,6 +59,8 @@ class TransformersModel(Model[TransformersOptions]):
         super().__init__(options)
         self._family = self.family()
         self._loaded: Loaded | None = None
+        self._thinks = False
+        """Whether the chat template opens a thought, so that an answer begins with it."""
 
     def describe(self) -> Card:
         """Say who this is; what only the checkpoint tells comes once it is loaded."""
@@ -72,7 +81,16 @@ class TransformersModel(Model[TransformersOptions]):
                 "max_reasoning_tokens": str(options.max_reasoning_tokens),
             },
         )
-        return self._loaded.described(card) if self._loaded else card
+        if not self._loaded:
+            return card
+        card = self._loaded.described(card)
+        if not self._thinks:
+            return card
+        return dataclasses.replace(
+            card,
+            capabilities=dataclasses.replace(card.capabilities, option_scores=False),
+            notes=(*card.notes, "thinks before every answer, in the same text: no option scores"),
+        )
 
     def load(self) -> None:
         """Load the checkpoint, and all that goes with it.
@@ -91,9 +109,10 @@ class TransformersModel(Model[TransformersOptions]):
         loaded = load(options, self._family)
         tokenizer = loaded.processor.tokenizer
         engine = Engine(loaded.model, tokenizer, self._family, options.feature_cache_mib * 2**20)
-        self._limits: Limits = Limits(options.max_new_tokens, options.max_reasoning_tokens)
         self._letters: LetterTokens = LetterTokens(tokenizer)
         self._prompter: Prompter = Prompter(loaded.processor, self._family)
+        self._thinks = self._prompter.opens_thought(conversation(_TRIAL, _TRIAL.questions[0]))
+        self._limits: Limits = Limits(options.max_new_tokens, options.max_reasoning_tokens, self._thinks)
         sharing = Sharing(options.share_prefix, options.batch_questions, self._family.repeats_cache)
         self._work: Work = Work(engine, self._prompter, sharing)
         self._try_out()
@@ -105,12 +124,8 @@ class TransformersModel(Model[TransformersOptions]):
         Raises:
             LoadError: with what the library says.
         """
-        pixels = PIL.Image.new("RGB", (64, 64), "grey")
-        image = Image(ImageRole.QUERY, b"", "image/png", "", "trial", pixels)
-        question = Question("trial", "Is there a defect?", (Option("A", "Yes"), Option("B", "No")))
-        trial = Inspection("trial", (image,), (question,), generation=Generation(max_new_tokens=1))
         try:
-            [reply] = self.answer([trial])
+            [reply] = self.answer([_TRIAL])
         except Exception as error:
             failed = in_one_line(error)
         else:
@@ -167,7 +182,8 @@ class TransformersModel(Model[TransformersOptions]):
         return answer
 
     def _scores(self, row: Row, logits: object) -> tuple[OptionScore, ...]:
-        if row.request.question is None or row.inspection.chain_of_thought is ChainOfThought.PER_QUESTION:
+        thinks = self._thinks or row.inspection.chain_of_thought is ChainOfThought.PER_QUESTION
+        if thinks or row.request.question is None:
             return ()  # thoughts come first
         return self._letters.scores(row.request.question, logits)
 

@@ -12,13 +12,15 @@ import dataclasses
 import functools
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import torch
 
 from mmad_answer.hf.family import Family, Tensors
 from mmad_answer.model import Image
 from mmad_answer.prompt import Message
+
+_THOUGHT: Final = "<think>"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -87,6 +89,12 @@ class Prompter:
         """The prompt as the model gets it, each image's run of placeholders as one."""
         text = self._processor.tokenizer.decode(prompt.ids, skip_special_tokens=False)
         return self._placeholders.sub(r"\1", str(text))
+
+    def opens_thought(self, messages: Sequence[Message]) -> bool:
+        """Whether the chat template itself begins a thought where the answer is to come."""
+        images = [part for message in messages for part in message.parts if not isinstance(part, str)]
+        [prompt], _ = self.prompts(images, [messages])
+        return self.text(prompt).rstrip().endswith(_THOUGHT)
 
     def _prompt(self, messages: Sequence[Message]) -> Prompt:
         encoded = self._processor.apply_chat_template(

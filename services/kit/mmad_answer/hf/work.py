@@ -43,6 +43,8 @@ class _Shared:
 
     prefixes: Prefixes
     numbers: Mapping[Inspection, int]
+    told: set[Inspection] = dataclasses.field(default_factory=set)
+    """Whose prefix an earlier row has paid for."""
 
     def number(self, row: Row) -> int | None:
         """Of the prefix that the row goes on from, if there is one. Tokens are compared, not assumed."""
@@ -97,10 +99,12 @@ class Work:
         while rows := [row for talk in talks for row in talk.open_rows]:
             for done in self._generate(rows, shared):
                 yield of[done.row.inspection].told(done)
-            if any(talk.open_rows for talk in talks):
-                return
+            fits = not any(talk.open_rows for talk in talks)
             for talk in talks:
-                self._prepare(talk, talk.next_requests())
+                if not talk.open_rows:
+                    self._prepare(talk, talk.next_requests())
+            if not fits:
+                return
 
     def _alone(self, talk: Talk) -> Iterator[Done]:
         """What does not fit even by itself, once more with no copy of the prefix beside it; then it fails."""
@@ -154,14 +158,13 @@ class Work:
                 or (has_prefix and not self._sharing.repeats_cache)
             )
             lots[row if alone else (sampling.max_new_tokens, has_prefix)].append(row)
-        first: set[Inspection] = set()
         for lot in lots.values():
             in_use = shared if shared is not None and shared.number(lot[0]) is not None else None
             for done in self._produce(lot, in_use):
-                yield dataclasses.replace(
-                    done, cached_tokens=done.cached_tokens * (done.row.inspection in first)
-                )
-                first.add(done.row.inspection)
+                if in_use is not None and done.row.inspection not in in_use.told:
+                    in_use.told.add(done.row.inspection)
+                    done = dataclasses.replace(done, cached_tokens=0)
+                yield done
 
     def _produce(self, rows: Sequence[Row], shared: _Shared | None) -> Iterator[Done]:
         """Generate the rows, in halves where they do not fit; a row that does not fit at all is left out."""
