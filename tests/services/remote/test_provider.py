@@ -255,18 +255,28 @@ async def test_headers_that_say_that_nothing_remains_hold_the_next_request(provi
     assert second - first > 0.35
 
 
-async def test_a_large_request_waits_for_the_tokens_that_it_took_last_time(provider, opened):
+async def test_a_large_request_waits_for_the_tokens_that_the_largest_took(provider, opened):
     body = GOOD | {"usage": {"prompt_tokens": 900, "completion_tokens": 100}}
     few = {
         "x_ratelimit_limit_tokens": "1500",
         "x_ratelimit_remaining_tokens": "500",
         "x_ratelimit_reset_tokens": "800ms",
     }
-    provider.play(provider.reply(200, body, **few), provider.reply(200, body))
+    small = GOOD | {"usage": {"prompt_tokens": 1, "completion_tokens": 1}}
+    provider.play(provider.reply(200, body), provider.reply(200, small, **few), provider.reply(200, body))
     async with opened() as one:
-        await one.ask(REQUEST, WANTED)
-        await one.ask(REQUEST, WANTED)
-    first, second = [each.arrived for each in provider.posts]
+        for _ in range(3):
+            await one.ask(REQUEST, WANTED)
+    _, second, third = [each.arrived for each in provider.posts]
+    assert third - second > 0.35
+
+
+async def test_the_look_up_at_the_start_waits_as_it_is_told(provider, opened):
+    plays = [provider.reply(429, {}, retry_after="0.4"), provider.reply(200, {"object": "model"})]
+    provider.on_get = lambda handler: plays.pop(0)(handler)
+    async with opened() as one:
+        await one.get("/models/m")
+    first, second = [each.arrived for each in provider.asked]
     assert second - first > 0.35
 
 

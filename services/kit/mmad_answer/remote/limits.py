@@ -1,8 +1,8 @@
 """What a provider's headers say about its limits, in seconds from now.
 
 Retry-After is RFC 9110's (seconds or a date), `retry-after-ms` and `x-ratelimit-*` are OpenAI's, which most
-compatible servers use too. A header that cannot be read counts as none: it is advice, not the reply. So does a
-wait of more than a day, which is a point in time (1764000000) or no sense, and would stop a run for good.
+compatible servers use too. A header that cannot be read counts as none: it is advice, not the reply. So does
+a wait of more than a day, which is a point in time (1764000000) or no sense, and would stop a run for good.
 """
 
 from __future__ import annotations
