@@ -214,10 +214,14 @@ class Engine:
             return self._model.generate(**inputs, generation_config=config)
 
     def _padded(self, prompts: Sequence[Any], length: int = 0) -> dict[str, torch.Tensor]:
-        """Ids and mask, padded on the left to the longest or to `length`."""
+        """Ids and mask, padded on the left to the longest or to `length`.
+
+        With each row's own first token, not the padding token: a repetition penalty takes masked tokens for
+        said, and with Qwen's the padding token is one that ends a text.
+        """
         rows = [each.ids if isinstance(each, Prompt) else each for each in prompts]
         width = max(length, *(len(each) for each in rows))
-        ids = [[self._padding] * (width - len(each)) + list(each) for each in rows]
+        ids = [[each[0]] * (width - len(each)) + list(each) for each in rows]
         mask = [[0] * (width - len(each)) + [1] * len(each) for each in rows]
         device = self._model.device
         return {
