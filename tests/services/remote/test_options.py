@@ -10,6 +10,9 @@ import pytest
         "http://x:port/v1",
         "http://x:99999/v1",
         "http://[::1/v1",
+        "http://x\x01/v1",
+        "http://x\n/v1",
+        "http://x y/v1",
         "",
     ],
 )
@@ -20,7 +23,16 @@ def test_what_is_no_address_is_refused_with_an_example(options, address):
 
 @pytest.mark.parametrize(
     "address",
-    ["http://user:secret@x/v1", "http://secret@x/v1", "http://x/v1?key=secret", "http://x/v1#secret"],
+    [
+        "http://user:secret@x/v1",
+        "http://secret@x/v1",
+        "http://x/v1?key=secret",
+        "http://x/v1#secret",
+        "x/v1?api-key=secret",
+        "https://user:secret@x:port/v1",
+        "ftp://user:secret@x/v1",
+        "https://[secret@x/v1",
+    ],
 )
 def test_an_address_that_holds_a_secret_is_refused_and_not_repeated(options, address):
     with pytest.raises(ValueError, match="keys come from --key-file or the environment") as refused:

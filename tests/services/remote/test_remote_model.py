@@ -170,6 +170,31 @@ def test_whatever_ends_the_check_at_the_start_is_a_load_error(model, plain, faul
         model()
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "line"),
+    [
+        ("SSL_CERT_FILE", "/missing.pem", r"certificates that SSL_CERT_FILE .* No such file"),
+        ("SSL_CERT_FILE", __file__, "certificates that SSL_CERT_FILE .* cannot be read"),
+        ("ALL_PROXY", "socks5://user:secret@127.0.0.1:9", "ALL_PROXY .* give one as http://"),
+        ("HTTPS_PROXY", "ftp://user:secret@127.0.0.1:9", "HTTPS_PROXY.* give one as http://"),
+        ("HTTP_PROXY", "http://user:secret@127.0.0.1:port", "HTTP_PROXY.* give one as http://"),
+    ],
+)
+def test_what_the_environment_says_wrongly_is_one_line_that_names_the_variable(
+    model, monkeypatch, variable, value, line
+):
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(LoadError, match=line) as refused:
+        model()
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("host", ["xn--", "ä..b"])
+def test_an_address_that_cannot_be_asked_is_a_load_error(model, host):
+    with pytest.raises(LoadError, match=r"--base-url .* is no address"):
+        model(base_url=f"http://{host}/v1")
+
+
 def test_the_card_says_what_the_options_change_and_not_where_they_are(model, tmp_path):
     settings = model(reply_cache=tmp_path / "cache", max_new_tokens=5).describe().settings
     assert settings["reply_cache"] == "on"

@@ -70,24 +70,20 @@ class RemoteOptions:
 
 
 def _check_address(address: str) -> None:
+    # Before anything repeats it: it may hold a secret, also where it is no address.
+    if set("@?#") & set(address):
+        raise ValueError(
+            "--base-url holds more than an address: no user, password or query; "
+            "keys come from --key-file or the environment"
+        )
     try:
         parts = urllib.parse.urlsplit(address)
         whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:  # a port that is no number
         whole = False
-    if not whole:
+    if not whole or not address.isprintable() or " " in address:
         raise ValueError(
-            f"--base-url {address}: is no address of a web API: https://api.openai.com/v1 is one"
-        )
-    # The address stands in logs and on the model card.
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError(
-            "--base-url holds more than an address: no user, password or query; "
-            "keys come from --key-file or the environment"
-        )
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(
-            f"--base-url {address}: is no address of a web API: https://api.openai.com/v1 is one"
+            f"--base-url {address!r}: is no address of a web API: https://api.openai.com/v1 is one"
         )
 
 

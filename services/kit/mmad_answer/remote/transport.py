@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 
 import httpx
 
+from mmad_answer.model import LoadError
 from mmad_answer.remote.dialect import Dialect, Json
 from mmad_answer.remote.faults import Kind, ProviderError
 from mmad_answer.remote.keys import Key
@@ -38,14 +39,15 @@ class Transport:
     """Connections to one base address. Belongs to one event loop; enter it to open them."""
 
     def __init__(self, base_url: str, dialect: Dialect, key: Key | None, connections: int) -> None:
+        """Make ready to connect.
+
+        Raises:
+            LoadError: the address, or the environment's certificates or proxy, cannot be used.
+        """
         self._base_url = base_url.rstrip("/")
         self._dialect = dialect
         self._key = key
-        self._client = httpx.AsyncClient(
-            headers=dialect.headers(key),
-            timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=connections),
-        )
+        self._client = _client(self._base_url, dialect.headers(key), connections)
 
     async def __aenter__(self) -> Self:
         await self._client.__aenter__()
@@ -126,6 +128,29 @@ class Transport:
     def _scrubbed(self, text: str) -> str:
         """Without the key. Before anything is cut: a part of a key is a part of a secret."""
         return self._key.scrub(text) if self._key else text
+
+
+def _client(base_url: str, headers: Mapping[str, str], connections: int) -> httpx.AsyncClient:
+    try:
+        _ = httpx.URL(base_url).host
+    except (httpx.InvalidURL, ValueError) as error:
+        raise LoadError(f"--base-url {base_url!r}: is no address of a web API: {error}") from None
+    try:
+        return httpx.AsyncClient(
+            headers=headers,
+            timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=connections),
+        )
+    except OSError as error:
+        raise LoadError(
+            "the certificates that SSL_CERT_FILE or SSL_CERT_DIR names in the environment cannot be read: "
+            f"{error.strerror or error}"
+        ) from None
+    except (ImportError, ValueError, httpx.InvalidURL):  # their words may hold the proxy's password
+        raise LoadError(
+            "the proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names in the environment cannot be used: "
+            "give one as http://HOST:PORT, or unset the variable"
+        ) from None
 
 
 def _json(response: httpx.Response) -> Json:
