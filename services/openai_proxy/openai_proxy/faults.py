@@ -14,7 +14,8 @@ from typing import Any, Final
 import httpx
 
 from mmad_answer.remote.faults import Kind, ProviderError, kind_of_status
-from openai_proxy.options import OMITTABLE, TOKEN_LIMIT_FIELDS, OpenAiOptions
+from openai_proxy import remedies
+from openai_proxy.options import OpenAiOptions
 
 _SPENT: Final = frozenset(
     {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_balance"}
@@ -23,7 +24,7 @@ _REFUSED: Final = frozenset(
     {"content_filter", "content_policy_violation", "moderation_blocked", "data_inspection_failed"}
 )
 _NO_SUCH_KEY: Final = frozenset({"invalid_api_key", "invalid_authentication_error"})
-NO_SUCH_MODEL: Final = frozenset({"model_not_found"})
+_NO_SUCH_MODEL: Final = frozenset({"model_not_found"})
 _TOO_LONG: Final = frozenset({"context_length_exceeded", "exceed_context_size_error"})
 _SAYS_TOO_LONG: Final = re.compile(
     r"context (length|size|window)|maximum model length|max_model_len|prompt is too long", re.IGNORECASE
@@ -31,14 +32,6 @@ _SAYS_TOO_LONG: Final = re.compile(
 _NEVER_FITS: Final = re.compile(r"request too large", re.IGNORECASE)
 _SAYS_NO_SUCH_MODEL: Final = re.compile(r"server is pinned to", re.IGNORECASE)
 """transformers' own, where it serves another one."""
-_SAYS_NO_SYSTEM: Final = re.compile(r"system role (is )?not supported|roles must alternate", re.IGNORECASE)
-"""What chat templates say that know no system, through the engine that has them."""
-_TAKES_IMAGES: Final = re.compile(r"at most ([1-9]\d*) image", re.IGNORECASE)
-_NOT_TAKEN: Final = re.compile(
-    r"unsupported|not support|unrecognized|unexpected|unknown|not permitted|extra inputs|not allowed"
-    r"|invalid|must be|greater than",
-    re.IGNORECASE,
-)
 
 
 def fault(status: int, body: Any, options: OpenAiOptions) -> ProviderError:
@@ -50,7 +43,7 @@ def fault(status: int, body: Any, options: OpenAiOptions) -> ProviderError:
         return ProviderError(Kind.BUDGET_SPENT, message)
     if codes & _REFUSED or _is_moderated(error):
         return ProviderError(Kind.REFUSED, message)
-    if codes & (_NO_SUCH_KEY | NO_SUCH_MODEL) or _SAYS_NO_SUCH_MODEL.search(message):
+    if codes & (_NO_SUCH_KEY | _NO_SUCH_MODEL) or _SAYS_NO_SUCH_MODEL.search(message):
         return ProviderError(Kind.UNUSABLE, message)
     kind = kind_of_status(status)
     # Named in a path, as in "Cannot GET /v1/models/m", it is the route that is not there.
@@ -62,7 +55,7 @@ def fault(status: int, body: Any, options: OpenAiOptions) -> ProviderError:
         return ProviderError(kind, message)
     if codes & _TOO_LONG or _SAYS_TOO_LONG.search(message):
         return ProviderError(Kind.CONTEXT_TOO_LONG, message)
-    if remedy := _remedy(message, str(error.get("param") or ""), options):
+    if remedy := remedies.remedy(message, str(error.get("param") or ""), options):
         # Left out silently, answers would be other ones than the model card says.
         return ProviderError(Kind.UNUSABLE, f"{message} Start the service with {remedy}.")
     return ProviderError(Kind.REQUEST, message)
@@ -99,44 +92,3 @@ def _is_moderated(error: Mapping[str, Any]) -> bool:
     """OpenRouter's: a status 403 that is about this input, and not about the key."""
     metadata = error.get("metadata")
     return isinstance(metadata, Mapping) and "flagged_input" in metadata
-
-
-def _remedy(message: str, param: str, options: OpenAiOptions) -> str:
-    """What to change, if the error is about a field that an option puts into every request; else nothing."""
-    remedies = _remedies(options)
-    for field, remedy in remedies.items():
-        if param == field or param.endswith(f".{field}"):
-            return remedy
-    if "role" in remedies and _SAYS_NO_SYSTEM.search(message):
-        return remedies["role"]
-    if (most := _TAKES_IMAGES.search(message)) and int(most[1]) < options.max_images:
-        return f"--max-images {most[1]}"
-    if not _NOT_TAKEN.search(message):
-        return ""
-    return next((remedy for field, remedy in remedies.items() if _is_named(field, message)), "")
-
-
-def _remedies(options: OpenAiOptions) -> dict[str, str]:
-    """By field, what to set otherwise. What is left out already cannot have been refused."""
-    remedies = {"model": "another --model"}
-    for field in OMITTABLE:
-        if field not in options.omitted:
-            remedies[field] = f"--omit {','.join(sorted({*options.omitted, field}))}"
-    if "logprobs" in remedies:
-        remedies["logprobs"] += ", or a smaller --top-logprobs" if options.top_logprobs > 1 else ""
-        remedies["top_logprobs"] = remedies["logprobs"]
-    limit = options.token_limit_field
-    other = next(each for each in TOKEN_LIMIT_FIELDS if each != limit)
-    remedies[limit] = f"--token-limit-field {other}, or let answers have fewer tokens"
-    if options.reasoning_effort is not None:
-        remedies["reasoning_effort"] = "another --reasoning-effort, or none"
-    if options.system_role != "user":
-        remedies["role"] = remedies[options.system_role] = "--system-role user"
-    return remedies
-
-
-def _is_named(field: str, message: str) -> bool:
-    """Whether a field is named as such: in quotes, at the end of a path or of the message, as invalid."""
-    quoted = rf"['\"`]{field}['\"`]"
-    said = re.sub(rf"[{{,]\s*{quoted}\s*:", "", message)  # the keys of a body that the server repeats
-    return bool(re.search(rf"{quoted}|\.{field}:|\b(invalid|sample) {field}\b|: {field}\W*$", said))

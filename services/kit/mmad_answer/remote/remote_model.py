@@ -37,7 +37,7 @@ RemoteOptionsT = TypeVar("RemoteOptionsT", bound=RemoteOptions)
 
 
 class RemoteModel(Model[RemoteOptionsT], abc.ABC, Generic[RemoteOptionsT]):
-    """Asks a provider. A service says `describe`, `dialect`, `key_variables` and perhaps `image_policy`."""
+    """Asks a provider. A service says `describe`, `dialect`, `key_variables`, and more where it differs."""
 
     batch_size = 1
 
