@@ -75,12 +75,13 @@ async def gone(process_id):
 
 
 async def test_services_are_ready_on_entry_and_gone_on_exit(tmp_path):
-    async with LocalServices(parse_local(["chance"]), tmp_path, 20, print) as endpoints:
+    services = LocalServices(parse_local(["chance"]), tmp_path, 20, print)
+    async with services as endpoints:
         (model,) = await connect(endpoints, 0, print)
         (endpoint,) = endpoints
         assert (endpoint.name, endpoint.origin) == ("chance", "--local chance")
         assert model.card.state == "ready"
-        (child,) = psutil.Process().children()
+        child = psutil.Process(services.process_ids["chance"])
         assert os.getpgid(child.pid) != os.getpgid(0)  # Ctrl-C in the terminal does not reach it
     assert not child.is_running()
     assert "ready" in (tmp_path / "chance.log").read_text()
