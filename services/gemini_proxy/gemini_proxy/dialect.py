@@ -39,6 +39,11 @@ class GeminiDialect(Dialect):
         self._path = f"/v1beta/models/{urllib.parse.quote(options.model.removeprefix('models/'), safe='')}"
         self.information = ModelInformation()
 
+    @property
+    def version(self) -> str:
+        """As `models.get` tells it."""
+        return self.information.version
+
     def headers(self, key: Key | None) -> dict[str, str]:
         """The key in its header; in the address, where the API takes it too, it would end up in logs."""
         return {"x-goog-api-key": key.reveal()} if key else {}
@@ -72,7 +77,7 @@ class GeminiDialect(Dialect):
 
     def request(self, messages: Sequence[Said], wanted: Wanted) -> Request:
         """A call of `generateContent`."""
-        asked = wanted.generation.max_reasoning_tokens
+        asked = wanted.max_hidden_tokens
         config = generation_config(
             wanted.generation,
             Thinking(self.information.thinking, self._options.thinking_budget if asked is None else asked),

@@ -74,7 +74,7 @@ def generation_config(
     Args:
         generation: what the caller asks for; greedy where it leaves the temperature open.
         thinking: of this request.
-        max_tokens: of the reply, with its thoughts where `generation` bounds them; None: the model's own.
+        max_tokens: of the reply, without hidden thoughts; None: the model's own.
         scored: whether the log probabilities are wanted.
         media_resolution: "low", "medium", "high", or "default": the model's own.
         output_token_limit: the model's, thoughts included; 0: unknown.
@@ -85,8 +85,7 @@ def generation_config(
     if generation.seed is not None:
         config["seed"] = generation.seed % _SEEDS
     if max_tokens is not None:
-        # A caller who bounds the thoughts has counted them in.
-        most = max_tokens if generation.max_reasoning_tokens is not None else max_tokens + thinking.room
+        most = max_tokens + thinking.room
         config["maxOutputTokens"] = min(most, output_token_limit or most)
     if scored:
         config |= {"responseLogprobs": True, "logprobs": MOST_LOGPROBS}

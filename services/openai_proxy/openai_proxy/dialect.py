@@ -68,7 +68,7 @@ class ChatCompletions(Dialect):
         spoken = [{"role": self._role(said.speaker), "content": _content(said)} for said in messages]
         body: dict[str, Any] = {"model": options.model, "messages": spoken}
         if wanted.max_tokens is not None:
-            body[options.token_limit_field] = wanted.max_tokens
+            body[options.token_limit_field] = wanted.max_tokens + (wanted.max_hidden_tokens or 0)
         if options.reasoning_effort is not None:
             body["reasoning_effort"] = options.reasoning_effort
         sampling = {

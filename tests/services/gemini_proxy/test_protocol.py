@@ -132,6 +132,15 @@ def test_thoughts_have_room_beside_the_answer(service, api, ask):
     assert bound["thinkingConfig"] == {"includeThoughts": True, "thinkingBudget": 512}
 
 
+def test_an_analysis_has_room_of_its_own_beside_hidden_thoughts(service, api, ask):
+    prompting = pb.Prompting(chain_of_thought=pb.CHAIN_OF_THOUGHT_PER_INSPECTION)
+    how = pb.Generation(max_new_tokens=16, max_reasoning_tokens=512)
+    service(model="gemini-thinking").ask(ask("Any defect?", prompting=prompting, generation=how))
+    configs = [sent["body"]["generationConfig"] for sent in api.requests]
+    assert [each["maxOutputTokens"] for each in configs] == [512 + 512, 16 + 512]
+    assert [each["thinkingConfig"]["thinkingBudget"] for each in configs] == [512, 512]
+
+
 def test_thinking_can_be_switched_off(service, api, ask):
     served = service("--thinking-budget", "0", model="gemini-thinking")
     served.ask(ask("Any defect?", generation=pb.Generation(max_new_tokens=16)))

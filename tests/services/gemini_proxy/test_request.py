@@ -82,12 +82,6 @@ def test_thoughts_get_room_beside_the_answer_in_models_that_think(thinking, most
     assert got.get("thinkingConfig") == sent
 
 
-def test_a_bound_of_thoughts_that_the_request_names_is_counted_in_already():
-    asked = Generation(max_reasoning_tokens=512)
-    got = config(asked, Thinking(able=True, budget=512), max_tokens=16 + 512)
-    assert got["maxOutputTokens"] == 16 + 512
-
-
 def test_the_room_is_never_larger_than_the_models_limit():
     got = config(thinking=Thinking(able=True), max_tokens=16, output_token_limit=8192)
     assert got["maxOutputTokens"] == 8192

@@ -133,7 +133,7 @@ def test_thoughts_per_question_are_asked_for_in_the_text(proxy, sent, ask):
         assert not service.ask(ask(prompting=thinking, generation=how))["q1"].answered.option_scores
     [body] = sent()
     assert "Think first" in body.parts[-1]
-    assert body.body["max_completion_tokens"] == 108
+    assert body.body["max_completion_tokens"] == 8 + 100 + 100, "in the text, and before it in models that do"
     assert "logprobs" not in body.body
 
 

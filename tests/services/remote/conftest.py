@@ -20,6 +20,8 @@ KEY = "sk-test-0123456789"
 class Plain(Dialect):
     """Sends what was said, and reads {"text": ...}."""
 
+    version = ""
+
     def __init__(self):
         self.encoded = []
 
@@ -35,7 +37,8 @@ class Plain(Dialect):
 
     def request(self, messages, wanted):
         said = [[message.speaker.value, *message.parts] for message in messages]
-        return Request("/ask", {"said": said, "max_tokens": wanted.max_tokens})
+        bounds = {"max_tokens": wanted.max_tokens, "max_hidden_tokens": wanted.max_hidden_tokens}
+        return Request("/ask", {"said": said} | bounds)
 
     def read(self, body, wanted):
         return Answer(body["text"], usage=Usage(**body.get("usage", {})))

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import logging
 import socket
 import threading
@@ -364,6 +365,25 @@ async def test_a_page_instead_of_json_is_named_by_its_title(provider, opened):
             await one.ask(REQUEST, WANTED)
 
 
+async def test_a_body_is_made_only_once_there_is_a_place_for_its_request(provider, opened, monkeypatch):
+    made, dumps = [], json.dumps
+
+    def counted(value):
+        if value is REQUEST.body:
+            made.append(value)
+        return dumps(value)
+
+    monkeypatch.setattr(json, "dumps", counted)
+    provider.play(provider.silence())
+    async with opened(concurrency=1) as one:
+        asking = [asyncio.create_task(one.ask(REQUEST, WANTED)) for _ in range(5)]
+        await until(lambda: provider.posts)
+        for each in asking:
+            each.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+    assert len(made) == 1
+
+
 async def test_a_cancelled_request_hangs_up(provider, opened):
     provider.play(provider.silence())
     async with opened() as one:
@@ -412,25 +432,30 @@ class TestReplyCache:
             {"generation": Generation(temperature=0.5)},
             {"generation": Generation(top_p=0.5)},
             {"max_tokens": 5},
+            {"max_hidden_tokens": 5},
             {"model": "n"},
+            {"base_url": "/"},
+            {"version": "002"},
         ],
         ids=lambda other: next(iter(other)),
     )
-    async def test_whatever_changes_a_reply_is_another_entry(self, provider, opened, tmp_path, other):
+    async def test_whatever_changes_a_reply_is_another_entry(self, provider, opened, plain, tmp_path, other):
         provider.play(provider.reply(200, GOOD))
         async with opened(reply_cache=tmp_path) as one:
             await one.ask(REQUEST, WANTED)
-        async with opened(reply_cache=tmp_path, model=other.get("model", "m")) as one:
+        plain.version = other.get("version", "")
+        changed = {"model": other.get("model", "m"), "base_url": provider.url + other.get("base_url", "")}
+        async with opened(reply_cache=tmp_path, **changed) as one:
             request = Request(other.get("path", REQUEST.path), other.get("body", REQUEST.body))
-            wanted = Wanted(other.get("generation", WANTED.generation), other.get("max_tokens"))
-            await one.ask(request, wanted)
+            bounds = [other.get("max_tokens"), other.get("max_hidden_tokens")]
+            await one.ask(request, Wanted(other.get("generation", WANTED.generation), *bounds))
         assert len(provider.posts) == 2
 
     async def test_what_only_reports_want_changes_no_entry(self, provider, opened, tmp_path):
         provider.play(provider.reply(200, GOOD))
         async with opened(reply_cache=tmp_path) as one:
-            for return_prompt in (False, True):
-                await one.ask(REQUEST, Wanted(Generation(return_prompt=return_prompt)))
+            for asked in (False, True):
+                await one.ask(REQUEST, Wanted(Generation(return_prompt=asked, anomaly_map=asked)))
         assert len(provider.posts) == 1
 
     async def test_faults_and_refusals_by_error_are_not_kept(self, provider, opened, tmp_path):

@@ -18,6 +18,7 @@ from mmad_answer.remote.remote_model import RemoteModel
 
 KEY = "sk-test-0123456789"
 GOOD = {"text": "A"}
+SHORT = {"max_reasoning_tokens": 50}
 
 
 @pytest.fixture
@@ -95,21 +96,23 @@ def test_an_image_that_cannot_be_made_small_enough_fails_its_inspection_and_name
 @pytest.mark.parametrize(
     ("chain", "generation", "settings", "bounds"),
     [
-        (ChainOfThought.NONE, Generation(), {}, [None]),
-        (ChainOfThought.NONE, Generation(), {"max_new_tokens": 9}, [9]),
-        (ChainOfThought.NONE, Generation(max_new_tokens=5), {"max_new_tokens": 9}, [5]),
-        (ChainOfThought.NONE, Generation(max_new_tokens=5, max_reasoning_tokens=100), {}, [105]),
-        (ChainOfThought.PER_QUESTION, Generation(max_new_tokens=5), {"max_reasoning_tokens": 50}, [55]),
-        (ChainOfThought.PER_QUESTION, Generation(), {}, [None]),
-        (ChainOfThought.PER_INSPECTION, Generation(max_new_tokens=5), {"max_reasoning_tokens": 50}, [50, 5]),
-        (ChainOfThought.PER_INSPECTION, Generation(max_reasoning_tokens=70), {}, [70, None]),
+        (ChainOfThought.NONE, Generation(), {}, [(None, None)]),
+        (ChainOfThought.NONE, Generation(), {"max_new_tokens": 9}, [(9, None)]),
+        (ChainOfThought.NONE, Generation(max_new_tokens=5), {"max_new_tokens": 9}, [(5, None)]),
+        (ChainOfThought.NONE, Generation(max_new_tokens=5, max_reasoning_tokens=100), {}, [(5, 100)]),
+        (ChainOfThought.PER_QUESTION, Generation(max_new_tokens=5), SHORT, [(55, None)]),
+        (ChainOfThought.PER_QUESTION, Generation(max_new_tokens=5, max_reasoning_tokens=9), {}, [(14, 9)]),
+        (ChainOfThought.PER_QUESTION, Generation(), {}, [(None, None)]),
+        (ChainOfThought.PER_INSPECTION, Generation(max_new_tokens=5), SHORT, [(50, None), (5, None)]),
+        (ChainOfThought.PER_INSPECTION, Generation(max_reasoning_tokens=70), SHORT, [(70, 70), (None, 70)]),
     ],
 )
-def test_thoughts_have_a_bound_on_top_of_the_answers(
+def test_thoughts_in_the_text_and_hidden_ones_have_bounds_on_top_of_the_answers(
     model, provider, inspect, chain, generation, settings, bounds
 ):
     list(model(**settings).answer([inspect(chain_of_thought=chain, generation=generation)]))
-    assert [post.body["max_tokens"] for post in provider.posts] == bounds
+    sent = [(post.body["max_tokens"], post.body["max_hidden_tokens"]) for post in provider.posts]
+    assert sent == bounds
 
 
 def test_a_stopped_inspection_is_not_begun_and_one_under_way_hangs_up(model, provider, inspect):

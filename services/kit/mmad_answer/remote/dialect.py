@@ -39,7 +39,9 @@ class Wanted:
 
     generation: Generation
     max_tokens: int | None = None
-    """Of the whole reply, thoughts included; None: the provider's own bound."""
+    """Of the reply's text, with the thoughts that are asked for in it; None: the provider's own bound."""
+    max_hidden_tokens: int | None = None
+    """Of what a model thinks before its text, on top of that; None: nobody bounds it."""
     scored_letters: tuple[str, ...] = ()
     """The letters whose log probability at the first position is wanted; empty: none."""
 
@@ -54,6 +56,11 @@ class Request:
 
 class Dialect(abc.ABC):
     """How one provider is spoken to. Called in one event loop; holds no state that changes."""
+
+    @property
+    def version(self) -> str:
+        """What `check` learned of the model behind the id, which may be another one later; "": nothing."""
+        return ""
 
     @abc.abstractmethod
     def headers(self, key: Key | None) -> dict[str, str]:

@@ -98,24 +98,23 @@ class Provider:
                 PASSING: its attempts are used up, though others are answered.
             PassingFaultError, BudgetSpentError, UnusableError: the provider answers nothing for now.
         """
-        content = json.dumps(request.body).encode()
         if self._cache is None:
-            return (await self._insist(request.path, content, wanted))[1]
-        digest = self._digest(request.path, content, wanted)
+            return (await self._insist(request, wanted))[1]
+        digest = await asyncio.to_thread(self._digest, request, wanted)
         body = await asyncio.to_thread(self._cache.get, digest)
         if body is not None:
             with contextlib.suppress(ProviderError):  # kept by a version that read it otherwise
                 return self._read(body, wanted)
-        body, answer = await self._insist(request.path, content, wanted)
+        body, answer = await self._insist(request, wanted)
         if body is not None:
             await asyncio.to_thread(self._cache.put, digest, body)
         return answer
 
-    async def _insist(self, path: str, content: bytes, wanted: Wanted) -> tuple[Json, Answer]:
+    async def _insist(self, request: Request, wanted: Wanted) -> tuple[Json, Answer]:
         """The reply's body (None: it was refused with an error) and what it says."""
         replies = self._replies
         try:
-            received: tuple[Json, Answer] = await self._retrying()(self._attempt, path, content, wanted)
+            received: tuple[Json, Answer] = await self._retrying()(self._attempt, request, wanted)
         except ProviderError as error:
             if error.kind is Kind.REFUSED:
                 return None, Answer(str(error), FinishReason.REFUSED)
@@ -125,12 +124,14 @@ class Provider:
             raise PassingFaultError(message, error.seconds) from None
         return received
 
-    async def _attempt(self, path: str, content: bytes, wanted: Wanted) -> tuple[Json, Answer]:
+    async def _attempt(self, request: Request, wanted: Wanted) -> tuple[Json, Answer]:
         async with self._pace.place() as era:
+            # Not before: it holds the images, and many may wait.
+            content = json.dumps(request.body).encode()
             began = time.monotonic()
             try:
                 received = await self._transport.exchange(
-                    "POST", path, content, self._options.timeout_seconds, self._most_tokens
+                    "POST", request.path, content, self._options.timeout_seconds, self._most_tokens
                 )
                 answer = self._read(received.body, wanted)
             except ProviderError as error:
@@ -189,12 +190,17 @@ class Provider:
                 raise PassingFaultError(str(error), error.retry_seconds) from None
         raise error
 
-    def _digest(self, path: str, content: bytes, wanted: Wanted) -> str:
+    def _digest(self, request: Request, wanted: Wanted) -> str:
         """Of all that a reply depends on, whether or not the provider is told of it."""
-        how = wanted.generation
+        how, options = wanted.generation, self._options
         sampling = [how.temperature, how.top_p, how.seed]
-        told = [self._options.base_url, self._options.model, path, sampling, wanted.max_tokens]
-        return hashlib.sha256(json.dumps(told).encode() + b"\0" + content).hexdigest()
+        bounds = [wanted.max_tokens, wanted.max_hidden_tokens]
+        model = [options.base_url, options.model, self._dialect.version]
+        digest = hashlib.sha256()
+        # Piece by piece, as the images are large.
+        for piece in json.JSONEncoder().iterencode([model, sampling, bounds, request.path, request.body]):
+            digest.update(piece.encode())
+        return digest.hexdigest()
 
 
 def _tell(state: tenacity.RetryCallState) -> None:

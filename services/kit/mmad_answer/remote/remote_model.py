@@ -156,12 +156,12 @@ class RemoteModel(Model[RemoteOptionsT], abc.ABC, Generic[RemoteOptionsT]):
         asked, reasoning = generation.max_reasoning_tokens, options.max_reasoning_tokens
         reasoning = reasoning if asked is None else asked
         if question is None:
-            return Wanted(generation, reasoning)
+            return Wanted(generation, reasoning, asked)
         most = options.max_new_tokens if generation.max_new_tokens is None else generation.max_new_tokens
         thinks = inspection.chain_of_thought is ChainOfThought.PER_QUESTION
-        if most is not None and (thinks or asked is not None):
+        if most is not None and thinks:
             most += reasoning
         letters: tuple[str, ...] = ()
         if generation.option_scores and not thinks:  # after thoughts, the first position is no answer's
             letters = tuple(option.letter for option in question.options)
-        return Wanted(generation, most, letters)
+        return Wanted(generation, most, asked, letters)
