@@ -26,8 +26,14 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 NAME = "mmad.answer.v1.AnswerService"
 # One thread: the tests run on all cores already, and a sum's order is then always the same. Offline: a
-# checkpoint that is not where it should be is not looked for elsewhere.
-SETTINGS = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
+# checkpoint that is not where it should be is not looked for elsewhere. Compiled modules are kept, even where
+# the machine says otherwise: compiling torch and transformers anew is more than half of a service's start.
+SETTINGS = {
+    "OMP_NUM_THREADS": "1",
+    "HF_HUB_OFFLINE": "1",
+    "PYTHONUNBUFFERED": "1",
+    "PYTHONDONTWRITEBYTECODE": "",
+}
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -80,6 +86,12 @@ def environment():
         return stamp.parent / "bin" / "python"
 
     return interpreter
+
+
+@pytest.fixture(scope="session")
+def variables():
+    """The environment variables of a process that a test starts."""
+    return {**os.environ, **SETTINGS}
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-import os
 import random
 import subprocess
 from pathlib import Path
@@ -147,14 +146,14 @@ def requests():
 
 
 @pytest.fixture(scope="session")
-def library(checkpoint, environment, tmp_path_factory):
+def library(checkpoint, environment, variables, tmp_path_factory):
     """What the library says to each request: {name: {question id: text, tokens, scores, ...}}."""
     folder = tmp_path_factory.mktemp("requests")
     for name, request in REQUESTS.items():
         (folder / f"{name}.pb").write_bytes(request.SerializeToString())
     said = subprocess.run(
         [environment(f"services/{checkpoint.service}"), HERE / "reference.py", checkpoint.folder, folder],
-        env=os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
+        env=variables,
         capture_output=True,
         text=True,
     )

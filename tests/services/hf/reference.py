@@ -31,6 +31,8 @@ class Library:
         self.model = transformers.AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32)
         self.model.eval()
         self.tokenizer = self.processor.tokenizer
+        ends = self.model.generation_config.eos_token_id
+        self.ends = ends if isinstance(ends, list) else [ends]
         self.knows_system = not self.model.config.model_type.startswith("llava")
         self.letters = collections.defaultdict(list)
         for token in range(len(self.tokenizer)):
@@ -65,7 +67,7 @@ class Library:
         return {
             "text": self.tokenizer.decode(ids, skip_special_tokens=True),
             "tokens": len(ids),
-            "ended": ids[-1] == self.tokenizer.eos_token_id,
+            "ended": ids[-1] in self.ends,
             "prompt_tokens": length,
             "scores": {
                 letter: math.log(math.fsum(math.exp(logs[token]) for token in tokens))

@@ -9,7 +9,8 @@ from mmad.answer.v1 import answer_pb2 as pb
 
 @pytest.fixture(scope="module")
 def service(one_of_each, running):
-    with running(one_of_each.service, "--checkpoint", one_of_each.folder, "--dtype", "float32") as started:
+    options = ("--checkpoint", one_of_each.folder, "--dtype", "float32", "--batch-wait-ms", "300")
+    with running(one_of_each.service, *options) as started:
         yield started
 
 
@@ -35,8 +36,9 @@ def test_what_is_drawn_at_a_temperature_is_fixed_by_its_seed_whatever_goes_throu
     request = changed("one_shot")
     request.generation.temperature, request.generation.seed = 1.0, 7
     drawn = service.ask(request)
-    with concurrent.futures.ThreadPoolExecutor(3) as pool:
-        _, again, _ = pool.map(service.ask, (requests["two_shots"], request, requests["text_only"]))
+    neighbours = [requests[name] for name in ("two_shots", "text_only", "another_query")]
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        again, *_ = pool.map(service.ask, (request, *neighbours))
     assert texts(again) == texts(drawn)
     request.generation.seed = 8
     assert texts(service.ask(request)) != texts(drawn)

@@ -3,8 +3,9 @@
     PYTHON tiny/build.py SCRIPT FOLDER
 
 Run by the interpreter of the service that will load it. SCRIPT defines `make()`, which returns a model of the
-library's own class and its processor; what is the same for every family is done here. The weights are random:
-the texts mean nothing, and depend on every token and pixel of the prompt.
+library's own class and its processor; what is the same for every family is done here. It may also define
+`ENDS` (the tokens that end a text) and `REPETITION_PENALTY`, where published checkpoints have such. The
+weights are random: the texts mean nothing, and depend on every token and pixel of the prompt.
 """
 
 import pathlib
@@ -28,8 +29,9 @@ def main(script: str, folder: str) -> None:
     """Make, spread and save; the same on every call."""
     torch.manual_seed(1)
     sys.path.append(str(pathlib.Path(script).parent))
-    model, processor = runpy.run_path(script)["make"]()
-    end = processor.tokenizer.convert_tokens_to_ids(END)
+    made = runpy.run_path(script)
+    model, processor = made["make"]()
+    ends = processor.tokenizer.convert_tokens_to_ids(list(made.get("ENDS", (END,))))
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.dim() > 1:
@@ -38,9 +40,12 @@ def main(script: str, folder: str) -> None:
                 parameter += SHARPNESS
         head = model.get_output_embeddings().weight
         head *= HEAD_WEIGHT
-        head[end] *= END_WEIGHT
-    model.generation_config.eos_token_id = end
-    model.generation_config.pad_token_id = processor.tokenizer.pad_token_id
+        head[ends] *= END_WEIGHT
+    model.generation_config.update(
+        eos_token_id=ends if len(ends) > 1 else ends[0],
+        pad_token_id=processor.tokenizer.pad_token_id,
+        repetition_penalty=made.get("REPETITION_PENALTY", 1.0),
+    )
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
 

@@ -1,10 +1,12 @@
 """`qwen_vl` on a machine whose memory holds only so much.
 
-What goes through the model beyond that fails as the library fails, by an allocation that is refused.
+What goes through the model beyond that fails as the library fails, by an allocation that is refused. Each
+call is told on stderr, as `generate ROWS TOKENS`.
 """
 
 import dataclasses
 import functools
+import sys
 from pathlib import Path
 
 import torch
@@ -34,6 +36,7 @@ class ShortOfMemory(find_model_class(QWEN_VL)):
         @functools.wraps(generate)
         def limited(*, input_ids, **inputs):
             rows, tokens = input_ids.shape
+            sys.stderr.write(f"generate {rows} {tokens}\n")
             if rows > self.options.most_rows or tokens > self.options.most_tokens:
                 torch.empty(2**60, dtype=torch.uint8)
             return generate(input_ids=input_ids, **inputs)

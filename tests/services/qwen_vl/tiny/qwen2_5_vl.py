@@ -1,7 +1,14 @@
-"""Qwen2.5-VL: attention in windows of two by two tokens, but in one layer."""
+"""Qwen2.5-VL: attention in windows of two by two tokens, but in one layer.
+
+As the published ones, it has a repetition penalty, and two tokens that end a text, one of which also pads.
+"""
 
 import _qwen
 import transformers as hf
+from text import END, PAD
+
+ENDS = (END, PAD)
+REPETITION_PENALTY = 1.05
 
 
 def make():
