@@ -75,8 +75,9 @@ class Replicas:
         self._probes: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._over_event = asyncio.Event()
-        self._turned_away_since: float | None = None
-        """When a replica first said "later", after the last reply of any (monotonic clock)."""
+        self._turned_away: asyncio.TimerHandle | None = None
+        """Runs from the first "later" after the last reply of any replica."""
+        self._latest_refusal = ""
         self._patience: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> Self:
@@ -96,7 +97,7 @@ class Replicas:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop_patience_timer()
+        self._stop_timers()
         for probe in self._probes:
             probe.cancel()
         await asyncio.gather(*self._probes, return_exceptions=True)
@@ -130,7 +131,9 @@ class Replicas:
     def answered(self, replica: Replica) -> None:
         """Take note of a reply."""
         self._heard(replica)
-        self._turned_away_since = None
+        if self._turned_away is not None:
+            self._turned_away.cancel()
+            self._turned_away = None
 
     def succeeded(self, replica: Replica) -> None:
         """Take note of a call that ended well."""
@@ -144,7 +147,7 @@ class Replicas:
             replica.silent_rounds += era == replica.limit.era  # once for all the calls of a round
             self._give_up_if_hung()
         if error.verdict is Verdict.LATER:
-            self._turned_away(replica, error)
+            self._note_refusal(replica, error)
         replica.limit.congested(era)
         if error.wait_seconds is not None:
             self._rest(replica, error.wait_seconds)
@@ -157,7 +160,7 @@ class Replicas:
         if not self.over:
             self.over = reason
             self._over_event.set()
-            self._stop_patience_timer()
+            self._stop_timers()
             self._wake()
 
     def end_by_fault(self, error: BaseException) -> None:
@@ -195,16 +198,23 @@ class Replicas:
         replica.silent_rounds = 0
         replica.silent_about.clear()
 
-    def _turned_away(self, replica: Replica, error: CallError) -> None:
-        now = time.monotonic()
-        if self._turned_away_since is None:
-            self._turned_away_since = now
-        patience = self._pace.turned_away_patiences * self._effort.patience_seconds
-        if now - self._turned_away_since > patience + self._effort.timeout_seconds:
-            self.end(
-                f"turned away for {now - self._turned_away_since:.0f} s without one answer "
-                f"({replica.endpoint.target}: {error}): others may be using it. Run again when it has room"
+    def _note_refusal(self, replica: Replica, error: CallError) -> None:
+        """A timer, as the waits that a replica asks for may be longer than anyone's patience."""
+        self._latest_refusal = f"{replica.endpoint.target}: {error}"
+        if self._turned_away is None and not self.over:
+            seconds = (
+                self._pace.turned_away_patiences * self._effort.patience_seconds
+                + self._effort.timeout_seconds
             )
+            self._turned_away = asyncio.get_running_loop().call_later(
+                seconds, self._give_up_turned_away, seconds
+            )
+
+    def _give_up_turned_away(self, seconds: float) -> None:
+        self.end(
+            f"turned away for {seconds:.0f} s without one answer ({self._latest_refusal}): others may be "
+            "using it. Run again when it has room"
+        )
 
     def _rest(self, replica: Replica, seconds: float) -> None:
         seconds = max(seconds, _SHORTEST_REST_SECONDS)
@@ -270,6 +280,11 @@ class Replicas:
                 self._effort.patience_seconds, self._lose_patience
             )
 
+    def _stop_timers(self) -> None:
+        self._stop_patience_timer()
+        if self._turned_away is not None:
+            self._turned_away.cancel()
+
     def _stop_patience_timer(self) -> None:
         if self._patience is not None:
             self._patience.cancel()
@@ -300,5 +315,6 @@ class Replicas:
             )
         wait = min(replica.resting_until for replica in self._replicas) - now
         if wait >= _REST_TO_TELL_SECONDS:
-            return f"{number} of {number} replicas have too much to do, next try in {wait:.0f} s"
+            said = f" ({self._latest_refusal})" if self._latest_refusal else ""
+            return f"{number} of {number} replicas say to come later, next try in {wait:.0f} s{said}"
         return ""

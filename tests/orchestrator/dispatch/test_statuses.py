@@ -84,10 +84,10 @@ async def test_a_model_that_asks_to_be_left_alone_for_long_is_shown_so(house, st
     wait = error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=1, nanos=200_000_000))
     service.script = [steps.refuse(Code.RESOURCE_EXHAUSTED, "queue full", wait)]
     await house.run(house.inspections(1), house.model(service))
-    assert house.memory.states == [
-        ("model", "1 of 1 replicas have too much to do, next try in 1 s"),
-        ("model", ""),
-    ]
+    (_, said), after = house.memory.states
+    assert said.startswith("1 of 1 replicas say to come later, next try in 1 s (")
+    assert "queue full" in said
+    assert after == ("model", "")
 
 
 async def test_too_large_for_the_service_is_a_failure_with_the_size_and_is_not_tried_again(house, steps):
@@ -401,6 +401,16 @@ async def test_a_model_that_says_nothing_but_later_is_given_up_after_its_time(ho
     assert ending.reason.startswith("turned away for ")
     assert "queue full" in ending.reason
     assert house.memory.replies == {}
+
+
+async def test_a_wait_that_is_longer_than_the_patience_is_not_waited_for(house, steps):
+    service = await house.service()
+    wait = error_details_pb2.RetryInfo(retry_delay=duration_pb2.Duration(seconds=3000))
+    service.otherwise = steps.refuse(Code.RESOURCE_EXHAUSTED, "the provider's limit", wait)
+    house.pace = dataclasses.replace(house.pace, turned_away_patiences=0.01)
+    (ending,) = await house.run(house.inspections(2), house.model(service), timeout_seconds=0.5)
+    assert ending.reason.startswith("turned away for ")
+    assert "the provider's limit" in ending.reason
 
 
 async def test_a_model_that_answers_something_between_its_laters_is_not_given_up(house, steps):
