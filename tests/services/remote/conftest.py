@@ -41,7 +41,8 @@ class Plain(Dialect):
         return Request("/ask", {"said": said} | bounds)
 
     def read(self, body, wanted):
-        return Answer(body["text"], usage=Usage(**body.get("usage", {})))
+        usage = Usage(**body.get("usage", {}))
+        return Answer(body["text"], usage=usage)
 
     def fault(self, status, body):
         body = body if isinstance(body, dict) else {}

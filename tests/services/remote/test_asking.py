@@ -160,6 +160,15 @@ async def test_a_fault_that_only_the_first_question_meets_is_its_own(inspect, hi
         assert [who for who, _ in spoken(asked.conversations["q3"])].count("assistant") == 1
 
 
+async def test_in_a_conversation_a_fault_that_one_question_meets_is_its_own_wherever_it_stands(inspect):
+    asked = Asked({"q2": PassingFaultError("500")})
+    outcomes = await collect(inspect(4, conversation_history=True), asked)
+    assert outcomes["q2"] == Failure(FailureReason.PROVIDER, "500")
+    assert list(outcomes) == ["q1", "q2", "q3", "q4"]
+    words = [text for who, text in spoken(asked.conversations["q4"]) if who == "assistant"]
+    assert words == ["answer to q1", "answer to q3"]
+
+
 @pytest.mark.parametrize(("questions", "asked_for"), [(1, ["q1"]), (3, ["q1", "q2"])])
 async def test_a_fault_that_the_second_question_meets_too_is_an_outage(inspect, questions, asked_for):
     asked = Asked({name: PassingFaultError(f"{name} 500") for name in ("q1", "q2")})

@@ -3,8 +3,7 @@
 The first question goes alone, the others together after it: a provider that caches prefixes has then computed
 the images once for all. The price is one more reply's time per inspection, which other inspections fill.
 With history they go one after the other, as each needs the answers before it; an analysis comes before all.
-A fault that only the first question has met may be its own: the second shows whether the provider is out of
-order.
+A fault of a question that goes alone may be its own: the next one shows whether the provider is out of order.
 """
 
 from __future__ import annotations
@@ -78,40 +77,39 @@ async def replies(inspection: Inspection, ask: Ask) -> AsyncGenerator[Reply, Non
                 outcome = _with_costs_of(untold.pop(), outcome)
         return Reply(inspection, question.question_id, outcome)
 
-    async def opening(first: Question, second: Question | None) -> list[Reply]:
-        """To the first question; to the second too, where only that tells whose a fault is."""
+    async def next_replies(left: Sequence[Question], turns: Sequence[Turn]) -> list[Reply]:
+        """To the first; to the second too, where only that tells an outage from a fault of the first's."""
+        first, *others = left
         try:
-            return [await reply(first, history)]
+            return [await reply(first, turns)]
         except PassingFaultError as fault:
-            if fault.retry_seconds is not None or second is None:
+            if fault.retry_seconds is not None or not others:
                 raise
-            answered = await reply(second, history)
+            second = await reply(others[0], turns)
             failure = Failure(FailureReason.PROVIDER, str(fault))
-            return [Reply(inspection, first.question_id, failure), answered]
+            return [Reply(inspection, first.question_id, failure), second]
 
     # A turn without words is none that a provider takes.
-    history = [turn for turn in inspection.history if turn.answer]
-    opened = await opening(questions[0], questions[1] if len(questions) > 1 else None)
-    for given in opened:
-        yield given
-    if inspection.conversation_history:
-        turns = [*history, *_turns(questions, opened)]
-        for question in questions[len(opened) :]:
-            given = await reply(question, turns)
-            yield given
-            turns += _turns([question], [given])
-        return
-    rest = [reply(question, history) for question in questions[len(opened) :]]
-    async with contextlib.aclosing(_together(rest)) as arriving:
-        async for given in arriving:
-            yield given
+    turns = [turn for turn in inspection.history if turn.answer]
+    left = questions
+    while left:
+        given = await next_replies(left, turns)
+        for each in given:
+            yield each
+        answered, left = left[: len(given)], left[len(given) :]
+        if not inspection.conversation_history:
+            break
+        turns += _turns(answered, given)
+    async with contextlib.aclosing(_together([reply(question, turns) for question in left])) as arriving:
+        async for one in arriving:
+            yield one
 
 
 def _turns(questions: Sequence[Question], replies: Sequence[Reply]) -> list[Turn]:
-    """What a conversation goes on with; of each question its reply, as far as there are any."""
+    """What a conversation goes on with."""
     return [
         Turn(question, reply.outcome.text)
-        for question, reply in zip(questions, replies, strict=False)
+        for question, reply in zip(questions, replies, strict=True)
         if isinstance(reply.outcome, Answer) and reply.outcome.is_turn
     ]
 
