@@ -303,6 +303,36 @@ async def test_what_asking_again_cannot_mend_ends_at_once_without_the_key(
     assert len(provider.posts) == 1
 
 
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        ("https://u:SECRET@there.example:8443/v1?api-key=SECRET#SECRET", "https://there.example:8443/v1"),
+        ("/login?next=SECRET", "{url}/login"),
+    ],
+)
+async def test_a_redirect_says_where_to_and_what_to_do_and_is_not_followed(
+    provider, opened, location, target
+):
+    provider.play(provider.reply(308, {"message": "Moved."}, location=location))
+    async with opened() as one:
+        with pytest.raises(UnusableError) as told:
+            await one.ask(REQUEST, WANTED)
+    there = target.format(url=provider.url)
+    assert f"sends on to {there}; give that server's address with --base-url" in str(told.value)
+    assert "SECRET" not in str(told.value)
+    assert len(provider.asked) == 1
+
+
+@pytest.mark.parametrize("depth", [700, 100_000])
+async def test_a_reply_nested_without_end_is_malformed(provider, opened, depth):
+    provider.play(provider.reply(200, '{"words": ' + "[" * depth + "]" * depth + "}"))
+    async with opened(attempts=1) as one:
+        with pytest.raises(
+            (ProviderError, PassingFaultError), match=r"JSON that holds no answer|not reply in JSON"
+        ):
+            await one.ask(REQUEST, WANTED)
+
+
 @pytest.mark.parametrize("kind", ["CONTEXT_TOO_LONG", "REQUEST"])
 async def test_what_is_one_requests_own_fault_is_asked_once(provider, opened, kind):
     provider.play(provider.reply(400, {"kind": kind, "message": "no"}))

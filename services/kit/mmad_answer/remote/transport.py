@@ -89,7 +89,10 @@ class Transport:
             raise self._fault(response, body, tokens)
         if body is None:
             raise self._error(Kind.PASSING, f"did not reply in JSON, but with {self._glimpse(response)}")
-        return Received(self._key.scrub_reply(body) if self._key else body, response.headers)
+        try:
+            return Received(self._key.scrub_reply(body) if self._key else body, response.headers)
+        except RecursionError:
+            raise self.malformed("it is nested too deeply") from None
 
     def told(self, error: ProviderError) -> ProviderError:
         """What a dialect read in a reply, for people; a refusal, whose words are the answer, as it is."""
@@ -105,6 +108,12 @@ class Transport:
     def _fault(self, response: httpx.Response, body: Json, tokens: int) -> ProviderError:
         fault = self._dialect.fault(response.status_code, body)
         said = str(fault) or self._glimpse(response)
+        if response.next_request is not None:
+            # The whole address may hold a secret, of whoever wrote it.
+            target = response.next_request.url.copy_with(
+                query=None, fragment=None, username=None, password=None
+            )
+            said = f"it sends on to {target}; give that server's address with --base-url"
         if fault.kind is Kind.REFUSED:
             return self.told(fault)
         wait = fault.retry_seconds
