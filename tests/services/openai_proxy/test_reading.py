@@ -37,6 +37,41 @@ def test_tokens_are_counted_with_their_kinds(completion):
     ).usage == Usage(5)
 
 
+@pytest.mark.parametrize("count", [-1, 2**40, 10.5, "ten", True, [1], {"n": 1}])
+def test_a_count_that_is_none_is_0_and_costs_no_answer(completion, count):
+    details = {"cached_tokens": count}
+    usage = {"prompt_tokens": count, "completion_tokens": "7", "prompt_tokens_details": details}
+    answer = reading.answer(completion(usage=usage), ())
+    assert (answer.text, answer.usage) == ("A", Usage(0, 7))
+
+
+@pytest.mark.parametrize("usage", [7, [1], "few", {"prompt_tokens_details": [1]}])
+def test_counts_in_another_form_cost_no_answer(completion, usage):
+    assert reading.answer(completion(usage=usage), ()) == Answer("A")
+
+
+CALL = {"id": "c", "type": "function", "function": {"name": "zoom", "arguments": "{}"}}
+
+
+@pytest.mark.parametrize(
+    ("finish", "message", "named"),
+    [
+        ("tool_calls", {"tool_calls": [CALL, CALL]}, ": zoom, zoom"),
+        ("stop", {"tool_calls": [CALL]}, ": zoom"),
+        ("tool_calls", {"tool_calls": None}, ""),
+        ("function_call", {"function_call": {"name": "zoom", "arguments": "{}"}}, ": zoom"),
+    ],
+)
+def test_a_call_of_a_tool_is_no_answer_and_names_the_tool(completion, finish, message, named):
+    with pytest.raises(ProviderError, match=f"the model called a tool and gave no answer{named}$") as told:
+        reading.answer(completion(None, finish, **message), ())
+    assert told.value.kind is Kind.REQUEST
+
+
+def test_what_a_model_says_beside_a_call_of_a_tool_is_its_answer(completion):
+    assert reading.answer(completion("A", "tool_calls", tool_calls=[CALL]), ()).text == "A"
+
+
 def test_a_refusal_is_an_answer_in_the_models_words(completion):
     answer = reading.answer(completion(None, refusal="I cannot help with that."), ("A",))
     assert (answer.text, answer.finish_reason) == ("I cannot help with that.", FinishReason.REFUSED)
