@@ -13,6 +13,7 @@ from gemini_proxy.messages import (
     UsageMetadata,
 )
 from mmad_answer.model import Answer, FinishReason, OptionScore, Usage
+from mmad_answer.remote.counts import token_count
 from mmad_answer.remote.faults import Kind, ProviderError
 from mmad_answer.remote.scores import option_scores
 
@@ -31,7 +32,7 @@ def answer(response: GenerateContentResponse, scored_letters: Sequence[str] = ()
 
     Raises:
         ProviderError: NO_ANSWER, if the reply holds nothing and says not why; REQUEST, if the model broke off
-            for a reason that is no refusal.
+            for a reason that is no refusal, or called a function and said nothing.
     """
     usage = _usage(response.usage_metadata)
     feedback = response.prompt_feedback
@@ -50,6 +51,11 @@ def answer(response: GenerateContentResponse, scored_letters: Sequence[str] = ()
     if finish is FinishReason.REFUSED:
         words = f"answer blocked: {_ending(candidate)}"
         return Answer(f"{text}\n{words}".strip(), finish, usage=usage)
+    calls = [part.function_call.name for part in candidate.content.parts if part.function_call]
+    if calls and not text:
+        raise ProviderError(
+            Kind.REQUEST, f"the model called a function and gave no answer: {', '.join(calls)}"
+        )
     reasoning = _joined(candidate, thought=True)
     # After thoughts the first position is not the contract's: it depends on what was thought.
     thought = bool(reasoning or usage.reasoning_tokens)
@@ -69,7 +75,7 @@ def _usage(usage: UsageMetadata) -> Usage:
     # Thoughts are a part of the completion, as other providers count them; here they come beside it.
     return Usage(
         prompt_tokens=usage.prompt_token_count,
-        completion_tokens=usage.candidates_token_count + usage.thoughts_token_count,
+        completion_tokens=token_count(usage.candidates_token_count + usage.thoughts_token_count),
         cached_prompt_tokens=usage.cached_content_token_count,
         reasoning_tokens=usage.thoughts_token_count,
     )

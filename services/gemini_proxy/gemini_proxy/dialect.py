@@ -6,10 +6,8 @@ import urllib.parse
 from collections.abc import Sequence
 from typing import Final
 
-import pydantic
-
 from gemini_proxy.answer import answer
-from gemini_proxy.faults import fault
+from gemini_proxy.faults import fault, fault_within
 from gemini_proxy.messages import GenerateContentResponse, ModelInformation
 from gemini_proxy.options import GeminiOptions
 from gemini_proxy.request import Thinking, conversation, generation_config, image_part
@@ -90,8 +88,10 @@ class GeminiDialect(Dialect):
         return Request(f"{self._path}:{_METHOD}", body)
 
     def read(self, body: Json, wanted: Wanted) -> Answer:
-        """The reply of `generateContent`."""
-        return answer(GenerateContentResponse.model_validate(body), wanted.scored_letters)
+        """The reply of `generateContent`, or an error that came in its place."""
+        if error := fault_within(body):
+            raise error
+        return answer(GenerateContentResponse.read(body), wanted.scored_letters)
 
     def fault(self, status: int, body: Json) -> ProviderError:
         """A `google.rpc.Status`."""
@@ -101,6 +101,6 @@ class GeminiDialect(Dialect):
 def _information(body: Json) -> ModelInformation:
     """What the API says about a model; nothing, if it is another API."""
     try:
-        return ModelInformation.model_validate(body)
-    except pydantic.ValidationError:
+        return ModelInformation.read(body)
+    except ValueError:
         return ModelInformation()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-import pydantic
+import httpx
 
 from gemini_proxy.messages import ErrorReply, Status
 from mmad_answer.remote.faults import Kind, ProviderError, kind_of_status
@@ -24,14 +24,30 @@ _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)s")
 
 def fault(status: int, body: Any) -> ProviderError:
     """Read an error's HTTP status and body; `body` may be of any shape."""
-    try:
-        error = ErrorReply.model_validate(body).error
-    except pydantic.ValidationError:
+    error = _error(body)
+    if error is None:
         return ProviderError(kind_of_status(status), "")
     message = error.message
     if _TOO_LARGE in message:
         message += " (--max-image-bytes or --max-image-side make the images smaller)"
     return ProviderError(_kind(status, error), message, _retry_seconds(error))
+
+
+def fault_within(body: Any) -> ProviderError | None:
+    """The error in a body that came with a status of success; None if it holds none."""
+    error = _error(body)
+    if error is None:
+        return None
+    is_fault = httpx.codes.is_error(error.code)
+    return fault(error.code if is_fault else httpx.codes.INTERNAL_SERVER_ERROR, body)
+
+
+def _error(body: Any) -> Status | None:
+    # Some of Google's front ends wrap it into a list.
+    try:
+        return ErrorReply.read(body[0] if isinstance(body, list) and body else body).error
+    except ValueError:
+        return None
 
 
 def _kind(status: int, error: Status) -> Kind:
@@ -64,5 +80,5 @@ def _retry_seconds(error: Status) -> float | None:
 
 def _details(error: Status, kind: str) -> Iterator[dict[str, Any]]:
     for each in error.details:
-        if each.get("@type") == f"type.googleapis.com/google.rpc.{kind}":
+        if isinstance(each, dict) and each.get("@type") == f"type.googleapis.com/google.rpc.{kind}":
             yield each

@@ -5,13 +5,16 @@ import math
 import pytest
 
 from gemini_proxy.answer import answer
+from gemini_proxy.dialect import GeminiDialect
 from gemini_proxy.messages import GenerateContentResponse
-from mmad_answer.model import FinishReason, OptionScore, Usage
+from gemini_proxy.options import GeminiOptions
+from mmad_answer.model import FinishReason, Generation, OptionScore, Usage
+from mmad_answer.remote.dialect import Wanted
 from mmad_answer.remote.faults import Kind, ProviderError
 
 
 def read(body, letters=()):
-    return answer(GenerateContentResponse.model_validate(body), letters)
+    return answer(GenerateContentResponse.read(body), letters)
 
 
 def test_parts_are_joined_and_thoughts_kept_apart(candidate):
@@ -66,8 +69,52 @@ def test_an_answer_broken_off_is_none_and_the_reason_is_named(candidate, finish)
 
 @pytest.mark.parametrize("body", [[], "A", None, {"candidates": {}}, {"candidates": [{"content": "A"}]}])
 def test_a_body_of_another_shape_is_a_value_error_which_means_ask_again(body):
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError) as told:
         read(body)
+    assert "has another form than in Gemini's API" in str(told.value)
+    assert "pydantic" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"usageMetadata": None, "promptFeedback": None},
+        {"usageMetadata": {"promptTokenCount": None}, "error": None},
+    ],
+)
+def test_null_is_a_fields_default(candidate, fields):
+    body = candidate("A", safetyRatings=None, logprobsResult=None, finishMessage=None) | fields
+    body["candidates"][0]["content"]["parts"][0] |= {"thought": None, "functionCall": None}
+    got = _read(body)
+    assert (got.text, got.finish_reason, got.usage) == ("A", FinishReason.STOP, Usage())
+
+
+def _read(body):
+    return GeminiDialect(GeminiOptions(model="m")).read(body, Wanted(Generation()))
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ({"error": {"code": 503, "message": "The model is overloaded."}}, Kind.PASSING),
+        ([{"error": {"code": 400, "message": "The model is overloaded."}}], Kind.REQUEST),
+        ({"error": {"message": "The model is overloaded."}}, Kind.PASSING),
+    ],
+)
+def test_an_error_with_a_status_of_success_is_an_error_in_the_providers_words(body, kind):
+    with pytest.raises(ProviderError, match=r"^The model is overloaded\.$") as told:
+        _read(body)
+    assert told.value.kind is kind
+
+
+def test_a_call_of_a_function_is_no_answer_and_names_the_function(candidate):
+    body = candidate("")
+    body["candidates"][0]["content"]["parts"] = [{"functionCall": {"name": "zoom", "args": {}}}]
+    with pytest.raises(ProviderError, match=r"called a function and gave no answer: zoom$") as told:
+        read(body)
+    assert told.value.kind is Kind.REQUEST
+    body["candidates"][0]["content"]["parts"] += [{"text": "A"}]
+    assert read(body).text == "A"
 
 
 def test_tokens_are_counted_thoughts_as_part_of_the_completion(candidate):
@@ -80,6 +127,18 @@ def test_tokens_are_counted_thoughts_as_part_of_the_completion(candidate):
         "totalTokenCount": 1133,
     }
     assert read(body).usage == Usage(1040, 93, 512, 90)
+
+
+@pytest.mark.parametrize("count", [-1, 2**40, 10.5, "ten", [1], {"n": 1}])
+def test_a_count_that_is_none_is_0_and_costs_no_answer(candidate, count):
+    counts = {"promptTokenCount": count, "candidatesTokenCount": "7", "thoughtsTokenCount": count}
+    got = read(candidate() | {"usageMetadata": counts})
+    assert (got.text, got.usage) == ("A", Usage(0, 7))
+
+
+def test_a_sum_of_counts_that_cannot_be_sent_is_0(candidate):
+    counts = {"candidatesTokenCount": 2**32 - 1, "thoughtsTokenCount": 1}
+    assert read(candidate() | {"usageMetadata": counts}).usage == Usage(0, 0, 0, 1)
 
 
 def scored(candidate, *tokens, **fields):

@@ -87,3 +87,14 @@ def test_of_a_body_of_any_other_shape_the_http_status_counts(body):
 def test_details_of_any_shape_are_no_fault_of_ours(error, violations):
     body = error(429, "RESOURCE_EXHAUSTED", "m", ("QuotaFailure", {"violations": violations}))
     assert fault(429, body).kind is Kind.RATE_LIMITED
+
+
+@pytest.mark.parametrize("details", [None, [None], [7, "x"]])
+def test_the_words_are_found_whatever_the_details_are(details):
+    body = {"error": {"code": 400, "message": "Unsupported MIME type", "details": details}}
+    assert (str(fault(400, body)), fault(400, body).kind) == ("Unsupported MIME type", Kind.REQUEST)
+
+
+def test_the_words_are_found_in_an_error_that_is_wrapped_into_a_list(error):
+    got = fault(400, [error(400, "FAILED_PRECONDITION", "User location is not supported.")])
+    assert (str(got), got.kind) == ("User location is not supported.", Kind.UNUSABLE)
