@@ -47,6 +47,11 @@ def candidate():
 
 
 @pytest.fixture(scope="session")
+def model_class():
+    return MODEL_CLASS
+
+
+@pytest.fixture(scope="session")
 def key():
     return KEY
 
