@@ -76,10 +76,13 @@ def _extra(field: FieldInfo) -> dict[str, Any]:
 
 
 def _command_line_type(annotation: Any) -> Any:
-    """Translate a field's type: tuples are options that may be repeated, optional types lose their None."""
+    """Translate a field's type: tuples are options that may be repeated, optional types lose their None.
+
+    A path is left a text, since `parse` must tell "", which it refuses, from the current folder.
+    """
     if typing.get_origin(annotation) is tuple:
         # Names are checked by `parse`, whose messages have near matches.
         return list[str]
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        return next(kind for kind in typing.get_args(annotation) if kind is not type(None))
-    return annotation
+        annotation = next(kind for kind in typing.get_args(annotation) if kind is not type(None))
+    return str if annotation is Path else annotation

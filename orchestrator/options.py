@@ -218,6 +218,17 @@ class RunOptions(Protocol):
     def _one_name_is_many(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
 
+    @pydantic.field_validator("data", "hints", "instruction_from", "endpoints", "out", mode="before")
+    @classmethod
+    def _not_empty(cls, value: object, info: pydantic.ValidationInfo) -> object:
+        # No hints, or the current folder as a run's, would be taken for what was meant.
+        if value == "":
+            extra: Any = cls.model_fields[str(info.field_name)].json_schema_extra
+            raise ValueError(
+                f"is empty (a shell variable that is not set?). Give {extra['metavar']}, or leave it out."
+            )
+        return value
+
     @pydantic.model_validator(mode="after")
     def _hint_combinations(self) -> Self:
         if self.hints and self.text_only:

@@ -111,6 +111,30 @@ def test_every_setting_is_an_option_and_can_stand_in_a_file(invoke, seen, tmp_pa
     assert seen[0] == seen[1]
 
 
+@pytest.mark.parametrize(
+    ("option", "wanted"),
+    [
+        ("hints", "ground-truth|DIR"),
+        ("data", "DIR|sample"),
+        ("out", "DIR"),
+        ("endpoints", "FILE"),
+        ("instruction-from", "PATH"),
+    ],
+)
+def test_an_empty_path_is_refused_rather_than_taken_for_none_or_for_here(cli, tmp_path, option, wanted):
+    """As an unset shell variable gives it, on the command line and in a file."""
+    (tmp_path / "c.yaml").write_text(f"{option}: ''\n")
+    for given in ([f"--{option}", ""], ["--config", tmp_path / "c.yaml"]):
+        result = cli("run", "--dry-run", *given)
+        assert result.code == 2
+        assert f"--{option}: is empty (a shell variable that is not set?). Give {wanted}," in result.err
+
+
+def test_the_current_folder_can_still_be_named(invoke, seen):
+    assert invoke("--out", ".", "--hints", ".").exit_code == 0
+    assert (str(seen[0].out), seen[0].hints) == (".", ".")
+
+
 def test_a_wrong_value_in_a_file_is_named_with_the_file(tmp_path, monkeypatch, cli):
     (tmp_path / "c.yaml").write_text("shots: many\nseed: -1\n")
     result = cli("run", "--config", tmp_path / "c.yaml", "--seed", 3)
