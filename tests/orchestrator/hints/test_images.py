@@ -121,15 +121,16 @@ async def test_a_query_that_is_no_picture_is_named(oracle, housed):
 
 @pytest.mark.parametrize("style", HintStyle)
 async def test_nothing_about_a_hint_tells_the_label_but_what_is_drawn(
-    housed, maps, products, query, style, oracle
+    housed, maps, products, query, style, oracle, encode, grey
 ):
-    """One size, one kind of file; and maps that say the same give the same, whatever the label."""
+    """One size, one kind of file, of whatever kind the query's is; maps that say the same give the same."""
+    forms = [encode(grey), encode(grey, "JPEG"), encode(grey[..., 0]), encode(grey[..., 0], "JPEG")]
     for sample in housed.samples:
         maps.put(sample, np.arange(600.0).reshape(20, 30))
     detector = Hints(DetectorMaps(maps.folder, housed, products), style)
     for hints in (detector, Hints(oracle.source, style)):
         reader = HintImages(hints, ByteCache(2**20))
-        heads = {(await reader.read(s, query(s)))[:33] for s in housed.samples}
+        heads = {(await reader.read(s, form))[:33] for s in housed.samples for form in forms}
         assert len(heads) == 1
     normal, abnormal = housed.samples[:2]
     reader = HintImages(detector, ByteCache(2**20))
