@@ -56,8 +56,7 @@ class DetectorMaps:
             (path.relative_to(self._folder).as_posix(), path)
             for product in sorted(self._keys)
             for key in self._keys[product]
-            for path in formats.places(self._folder, key)
-            if path.is_file()
+            for path in formats.present(self._folder, key)
         )
         return {"source": "maps", "maps": sampled_digest(present), "threshold": self._threshold}
 
@@ -68,7 +67,7 @@ class DetectorMaps:
     def missing(self, sample: Sample) -> str:
         """Return where a query's map should be, if it is not there."""
         places = formats.places(self._folder, sample.key)
-        return "" if any(path.is_file() for path in places) else str(places[0])
+        return "" if any(map(Path.is_file, places)) else str(places[0])
 
     def reader(self) -> _MapReader:
         """Begin to read: each product's scale is taken when its first map is wanted."""

@@ -19,6 +19,7 @@ from orchestrator.errors import DataError
 
 FloatArray = NDArray[np.float32]
 SUFFIXES: Final = (".png", ".tif", ".tiff", ".npy")
+"""In small letters; a map may have them in capitals, too."""
 
 
 class HintError(Exception):
@@ -26,8 +27,18 @@ class HintError(Exception):
 
 
 def places(folder: Path, key: str) -> tuple[Path, ...]:
-    """Return where the map of a query may lie: its own path in `folder`, with each suffix."""
-    return tuple((folder / key).with_suffix(suffix) for suffix in SUFFIXES)
+    """Return where the map of a query may lie: its path in `folder` with each suffix, small letters first."""
+    query = folder / key
+    return tuple(query.with_suffix(s) for s in (*SUFFIXES, *map(str.upper, SUFFIXES)))
+
+
+def present(folder: Path, key: str) -> list[Path]:
+    """Return the files at these places, each once, though some disks find it under both spellings.
+
+    Each place is looked at, rather than the folder listed, so that a folder of any size costs the same.
+    """
+    found = [path for path in places(folder, key) if path.is_file()]
+    return [path for n, path in enumerate(found) if not any(path.samefile(other) for other in found[:n])]
 
 
 def refuse_shared(keys: Sequence[str]) -> None:
@@ -49,12 +60,11 @@ def find(folder: Path, key: str) -> Path:
     Raises:
         HintError: there is none, or more than one.
     """
-    found = [path for path in places(folder, key) if path.is_file()]
+    found = present(folder, key)
     if len(found) > 1:
         raise HintError(f"{found[0]}: there is also {found[1].name}; leave one of them")
     if not found:
-        first, *others = places(folder, key)
-        raise HintError(f"{first}: no such file (nor {', '.join(path.suffix for path in others)})")
+        raise HintError(f"{places(folder, key)[0]}: no such file (nor {', '.join(SUFFIXES[1:])})")
     return found[0]
 
 

@@ -105,6 +105,18 @@ def test_what_is_missing_is_told_with_its_place(source, housed, maps):
     assert source.missing(first) == str(maps.folder / first.key)
 
 
+async def test_maps_whose_suffix_is_in_capitals_are_read_and_belong_to_the_identity(source, housed, maps):
+    first = housed.samples[0]
+    small = (maps.folder / first.key).with_suffix(".npy")
+    before = await source.reader().find(first)
+    small.rename(small.with_suffix(".NPY"))
+    assert source.missing(first) == ""
+    assert (await source.reader().find(first)).key == before.key
+    renamed = DetectorMaps(maps.folder, housed, [("Parts", "gear")]).identity
+    small.with_suffix(".NPY").unlink()
+    assert DetectorMaps(maps.folder, housed, [("Parts", "gear")]).identity != renamed
+
+
 def test_the_identity_tells_other_maps_and_thresholds_apart_and_copies_not(
     source, housed, maps, products, tmp_path
 ):

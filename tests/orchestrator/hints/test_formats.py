@@ -125,7 +125,7 @@ def test_a_truncated_picture_is_named(tmp_path):
         formats.decode(path.read_bytes()[:-2000], path)
 
 
-@pytest.mark.parametrize("suffix", formats.SUFFIXES)
+@pytest.mark.parametrize("suffix", [*formats.SUFFIXES, ".PNG", ".TIF", ".TIFF", ".NPY"])
 def test_a_map_lies_at_its_querys_path_with_another_suffix(tmp_path, suffix):
     (tmp_path / "D" / "p").mkdir(parents=True)
     path = tmp_path / "D" / "p" / f"000.v2{suffix}"
@@ -138,11 +138,19 @@ def test_a_missing_map_is_told_with_where_it_was_looked_for(tmp_path):
         formats.find(tmp_path, "D/000.jpg")
 
 
-def test_two_maps_of_one_query_are_refused_rather_than_chosen_from(tmp_path):
-    for suffix in (".png", ".npy"):
+@pytest.mark.parametrize("other", [".npy", ".NPY", ".PNG"])
+def test_two_maps_of_one_query_are_refused_rather_than_chosen_from(tmp_path, other):
+    for suffix in (".png", other):
         (tmp_path / f"000{suffix}").touch()
-    with pytest.raises(HintError, match=r"000\.png: there is also 000\.npy"):
+    with pytest.raises(HintError, match=rf"000\.png: there is also 000\{other}"):
         formats.find(tmp_path, "000.jpg")
+
+
+def test_a_file_that_the_disk_finds_under_both_spellings_is_one_map(tmp_path):
+    (tmp_path / "000.NPY").touch()
+    if not (tmp_path / "000.npy").exists():  # as on a disk that takes capitals for small letters
+        (tmp_path / "000.npy").hardlink_to(tmp_path / "000.NPY")
+    assert formats.present(tmp_path, "000.jpg") == [tmp_path / "000.npy"]
 
 
 def test_queries_that_would_share_a_map_are_refused():
