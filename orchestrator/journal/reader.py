@@ -197,6 +197,17 @@ class JournalReader:
         )
         return [(row[0], row[1]) for row in rows]
 
+    def failed_by(self, model: str, code: str) -> int:
+        """Return how many of a model's questions failed in inspections with an attempt of this status."""
+        model_id = self._id(model)
+        count: int = self._one(
+            "SELECT count(*) FROM answers JOIN questions ON questions.id = answers.question "
+            "WHERE model = ? AND outcome = 'failed' AND inspection_id IN "
+            "(SELECT inspection_id FROM attempts WHERE model = ? AND code = ?)",
+            (model_id, model_id, code),
+        )[0]
+        return count
+
     def execution(self, model: str) -> dict[str, Any]:
         """Return what a model's answers cost: attempts by status, tokens, seconds and bytes."""
         of_model = (self._id(model),)

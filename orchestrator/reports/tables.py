@@ -46,8 +46,16 @@ def show_run(run: Run) -> None:
             console.print(f"  ... and {failed - _NAMED_FAILURES:,} more: `orchestrator export` names all.")
         if missing:
             console.print(f"  {missing:,} have not been answered yet: the same command asks them.")
-        if failed:
-            console.print("  --retry-failed asks the failed ones again.")
+        # Other maps make it another run, so what lacks its map cannot be asked again in this one.
+        unmapped = run.journal.failed_by(name, "UNREADABLE_HINT") if label(run.hints) == "hints" else 0
+        if failed > unmapped:
+            console.print(f"  --retry-failed asks the {'other ' if unmapped else ''}failed ones again.")
+        if unmapped:
+            console.print(
+                f"  {unmapped:,} failed for want of a hint: complete the maps, then start a new run (another "
+                "--out). This one cannot go on with other maps.",
+                soft_wrap=True,
+            )
     console.print(f"\nResults: {escape(str(run.folder))}", soft_wrap=True)
     files = [
         SUMMARY_FILE,

@@ -88,6 +88,37 @@ def test_a_missing_map_fails_its_image_by_name_and_the_others_are_asked(ask, map
     assert summary(tmp_path / "run")["execution"]["models"]["chance"]["attempts"]["UNREADABLE_HINT"] == 1
 
 
+def test_what_to_do_about_a_missing_map_is_said_and_can_be_done(ask, maps, keys, tmp_path):
+    map_, aside = first_map(maps, keys), tmp_path / "aside.npy"
+    map_.rename(aside)
+    result = ask("--hints", maps)
+    assert "failed for want of a hint: complete the maps, then start a new run (another --out)" in result.out
+    assert "--retry-failed" not in result.out
+    aside.rename(map_)
+    assert ask("--hints", maps, "--retry-failed").code == 2
+    assert ask("--hints", maps, out=tmp_path / "new").code == 0
+
+
+def test_what_failed_otherwise_can_be_asked_again_beside_it(ask, maps, keys, own_data):
+    first_map(maps, keys).unlink()
+    (own_data / keys[1]).unlink()
+    result = ask("--hints", maps, data=own_data)
+    assert "--retry-failed asks the other failed ones again" in result.out
+    assert "failed for want of a hint" in result.out
+
+
+def test_a_missing_mask_can_be_added_and_asked_again(ask, own_data):
+    """Masks belong to the data set, and so to no run's hints."""
+    mask = next(path for path in sorted(own_data.rglob("*.png")) if "mask" in path.parts)
+    content = mask.read_bytes()
+    mask.unlink()
+    result = ask("--hints", "ground-truth", data=own_data)
+    assert "--retry-failed asks the failed ones again" in result.out
+    assert "for want of a hint" not in result.out
+    mask.write_bytes(content)
+    assert ask("--hints", "ground-truth", "--retry-failed", data=own_data).code == 0
+
+
 def test_a_map_that_is_none_fails_its_image_by_name(ask, maps, keys):
     np.save(first_map(maps, keys), np.full((4, 4), np.nan))
     result = ask("--hints", maps)
