@@ -43,7 +43,7 @@ class Llava(Family):
 
     def split(self, processed: Mapping[str, Any], count: int) -> list[Tensors]:
         """Each image has a row; OneVision cuts tiles only where an image is alone."""
-        shown = {"batch_num_images": [count]} if "batch_num_images" in processed else {}
+        shown = {"batch_num_images": [min(count, 2)]} if "batch_num_images" in processed else {}
         return [
             {
                 "pixel_values": _own_tiles(processed["pixel_values"][i])[None],

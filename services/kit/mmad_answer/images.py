@@ -140,6 +140,8 @@ def decode(content: bytes, header: Header) -> PIL.Image.Image:
         with _open(content, header.format) as image:
             image.load()
             upright = PIL.ImageOps.exif_transpose(image)
+    except MemoryError:
+        raise  # the machine's fault, not the file's
     except Exception as error:
         raise BrokenImageError(f"is a truncated or damaged {header.format} file: {error}") from None
     return _to_rgb(upright, header.format)

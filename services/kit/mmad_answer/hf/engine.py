@@ -202,6 +202,8 @@ class Engine:
             temperature=None if greedy else sampling.temperature,
             top_p=None if greedy else sampling.top_p,
             top_k=None if greedy else 0,
+            num_beams=1,
+            num_return_sequences=1,
             max_new_tokens=sampling.max_new_tokens,
             max_length=None,
             pad_token_id=self._padding,

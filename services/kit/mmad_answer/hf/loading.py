@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import logging
+import os
 import re
+import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +22,6 @@ import torch
 import transformers
 from huggingface_hub.constants import HF_HUB_OFFLINE
 from huggingface_hub.utils.tqdm import disable_progress_bars
-from safetensors import SafetensorError
 from transformers import AutoModelForImageTextToText, AutoProcessor, BitsAndBytesConfig, PretrainedConfig
 from transformers.utils import is_flash_attn_2_available
 
@@ -27,7 +29,7 @@ from mmad_answer.hf.family import Family
 from mmad_answer.hf.fingerprint import origin
 from mmad_answer.hf.options import TransformersOptions
 from mmad_answer.model import Card, LoadError
-from mmad_answer.wording import in_one_line
+from mmad_answer.wording import in_one_line, message
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +52,7 @@ class Loaded:
     processor: Any
     checkpoint: str
     revision: str
+    quantization: str
     attention: str
     max_pixels: int
     notes: tuple[str, ...]
@@ -71,13 +74,14 @@ class Loaded:
             card,
             checkpoint=self.checkpoint,
             revision=self.revision,
+            quantization=self.quantization,
             device=_device_name(self.model.device),
             max_image_pixels=self.max_pixels,
             # On a GPU, and in a lower precision, sums depend on what else is in a batch.
             capabilities=dataclasses.replace(
                 card.capabilities,
                 deterministic=dtype == "float32"
-                and card.quantization == "none"
+                and self.quantization == "none"
                 and self.model.device.type == "cpu",
             ),
             settings=settings,
@@ -102,9 +106,10 @@ def load(options: TransformersOptions, family: Family) -> Loaded:
     _check_family(config, family, where)
     placement = _placement(options)
     notes: list[str] = []
+    quantization = _quantized(options, config, where)
     dtype = _dtype(options, config)
     attention = _attention(options, placement, dtype, notes)
-    model = _model(options, folder, where, placement, attention, dtype)
+    model = _model(options, folder, where, placement, attention, dtype, notes)
     processor = _processor(folder, where)
     family.take(processor, model.config)
     if options.max_pixels is not None:
@@ -115,12 +120,12 @@ def load(options: TransformersOptions, family: Family) -> Loaded:
     notes += family.notes(model.config)
     checkpoint, revision = origin(folder)
     max_pixels = family.max_pixels(processor)
-    return Loaded(model, processor, checkpoint, revision, attention, max_pixels, tuple(notes))
+    return Loaded(model, processor, checkpoint, revision, quantization, attention, max_pixels, tuple(notes))
 
 
 def _folder(options: TransformersOptions, where: str) -> Path:
     """The checkpoint's files; fetched from the hub, where they are not in its cache. All of one commit."""
-    folder = Path(options.checkpoint).expanduser()
+    folder = Path(os.path.expanduser(options.checkpoint))  # noqa: PTH111 - raises for no unknown user
     if folder.is_dir():
         if options.revision:
             raise LoadError(f"{where}: is a folder here, and --revision is of the hub: leave one of them out")
@@ -145,7 +150,12 @@ def _config(folder: Path, where: str) -> Mapping[str, Any]:
         raise LoadError(f"{where}: holds no config.json, so it is no checkpoint of transformers")
     with _explained(where, "its config.json cannot be read"):
         config, _ = PretrainedConfig.get_config_dict(folder)
-        return dict(config)
+        config = dict(config)
+    generation = folder / "generation_config.json"
+    if generation.is_file():  # the library would go on without a broken one
+        with _explained(where, "its generation_config.json cannot be read"):
+            json.loads(generation.read_text(encoding="utf-8"))
+    return config
 
 
 def _check_family(config: Mapping[str, Any], family: Family, where: str) -> None:
@@ -219,6 +229,7 @@ def _model(
     placement: Mapping[str, Any],
     attention: str,
     dtype: str,
+    notes: list[str],
 ) -> Any:
     quantization = _quantization(options, dtype)
     with _explained(where, "its weights cannot be loaded"):
@@ -227,17 +238,42 @@ def _model(
             dtype=options.dtype,
             attn_implementation=attention,
             output_loading_info=True,
+            ignore_mismatched_sizes=True,  # told below, by name
             use_safetensors=True,
             trust_remote_code=False,
             **placement,
             **({"quantization_config": quantization} if quantization else {}),
         )
+    if other := sorted(str(each[0]) for each in info["mismatched_keys"]):
+        raise LoadError(
+            f"{where}: {len(other)} of its weights have another shape than its config.json says, "
+            f"{other[0]} first: one of the two is of another checkpoint"
+        )
+    if unused := sorted(info["unexpected_keys"]):
+        notes.append(f"{len(unused)} weights of the checkpoint are not used, {unused[0]} first")
     absent = sorted(info["missing_keys"])
     if absent:
         raise LoadError(
             f"{where}: is incomplete: {len(absent)} of its weights are missing, {absent[0]} first"
         )
     return model.eval()
+
+
+def _quantized(options: TransformersOptions, config: Mapping[str, Any], where: str) -> str:
+    """How the weights will be packed: as asked for, or as the checkpoint brings them."""
+    brought = config.get("quantization_config") or {}
+    if not brought:
+        return options.quantization
+    method = str(brought.get("quant_method") or "unknown method")
+    bits = brought.get("bits") or (
+        8 * bool(brought.get("load_in_8bit")) or 4 * bool(brought.get("load_in_4bit"))
+    )
+    packed = f"{bits}bit ({method})" if bits else method
+    if options.quantization != "none":
+        raise LoadError(
+            f"--quantization {options.quantization}: the checkpoint is packed already, {packed}; leave it out"
+        )
+    return packed
 
 
 def _quantization(options: TransformersOptions, dtype: str) -> BitsAndBytesConfig | None:
@@ -271,8 +307,9 @@ def _explained(where: str, what: str) -> Iterator[None]:
     """Turn what a library says into the line that we print."""
     try:
         yield
-    except (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError) as error:
-        raise LoadError(f"{where}: {what}: {in_one_line(error)}") from error
+    except Exception as error:  # what a library raises for a broken file is of any class
+        said = " ".join(f"{type(error).__name__}: {message(error)}".split())
+        raise LoadError(f"{where}: {what}: {textwrap.shorten(said, 300)}") from error
 
 
 def _device_name(device: Any) -> str:

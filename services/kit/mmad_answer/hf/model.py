@@ -129,7 +129,7 @@ class TransformersModel(Model[TransformersOptions]):
         except Exception as error:
             failed = in_one_line(error)
         else:
-            failed = reply.outcome.message if isinstance(reply.outcome, Failure) else ""
+            failed = _trial_failed(reply.outcome, scored=not self._thinks)
         if failed:
             raise LoadError(f"--checkpoint {self.options.checkpoint}: loads, but cannot answer: {failed}")
 
@@ -192,3 +192,14 @@ class TransformersModel(Model[TransformersOptions]):
         for name in ("_work", "_prompter", "_letters"):
             self.__dict__.pop(name, None)
         self._loaded = None
+
+
+def _trial_failed(outcome: Answer | Failure, *, scored: bool) -> str:
+    """What is wrong with the answer to the trial; "" if nothing."""
+    if isinstance(outcome, Failure):
+        return outcome.message
+    if scored and not any(score.log_probability for score in outcome.option_scores):
+        return (
+            "its probabilities are no numbers: the weights are damaged, or the precision is too low for them"
+        )
+    return ""

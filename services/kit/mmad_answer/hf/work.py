@@ -89,6 +89,7 @@ class Work:
 
     def _side_by_side(self, talks: Sequence[Talk]) -> Iterator[Done]:
         """Step by step, until no dialogue wants anything more, or something does not fit into memory."""
+        yield from self._refuse_too_long(talks)
         try:
             shared = self._share(talks) if self._sharing.prefix else None
         except Exception as error:
@@ -105,6 +106,19 @@ class Work:
                     self._prepare(talk, talk.next_requests())
             if not fits:
                 return
+            yield from self._refuse_too_long(talks)
+
+    def _refuse_too_long(self, talks: Sequence[Talk]) -> Iterator[Done]:
+        """Before anything is computed for it."""
+        for talk in talks:
+            while too_long := [row for row in talk.open_rows if not self._fits(row)]:
+                for row in too_long:
+                    yield talk.told(Done(row, self._too_long(row)))
+                if not talk.open_rows:
+                    self._prepare(talk, talk.next_requests())
+
+    def _fits(self, row: Row) -> bool:
+        return len(row.prompt.ids) + row.request.sampling.max_new_tokens <= self._engine.context_length
 
     def _alone(self, talk: Talk) -> Iterator[Done]:
         """What does not fit even by itself, once more with no copy of the prefix beside it; then it fails."""
@@ -123,7 +137,12 @@ class Work:
         prompts: list[Prompt] = []
         inputs: list[Tensors] = []
         if requests:
-            prompts, inputs = self._prompter.prompts(talk.inspection.images, [*conversations, *probes])
+            try:
+                prompts, inputs = self._prompter.prompts(talk.inspection.images, [*conversations, *probes])
+            except RuntimeError as error:
+                if is_out_of_memory(error):
+                    raise MemoryError(str(error)) from None  # so that the kit knows it for one
+                raise
         rows = [
             Row(talk.inspection, request, prompt, inputs)
             for request, prompt in zip(requests, prompts, strict=False)
@@ -148,9 +167,6 @@ class Work:
         lots: dict[object, list[Row]] = collections.defaultdict(list)
         for row in rows:
             sampling = row.request.sampling
-            if len(row.prompt.ids) + sampling.max_new_tokens > self._engine.context_length:
-                yield Done(row, self._too_long(row))
-                continue
             has_prefix = shared is not None and shared.number(row) is not None
             alone = (
                 not self._sharing.batch
