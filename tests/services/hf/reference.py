@@ -89,7 +89,8 @@ class Library:
             said = self.say(prompt.conversation(inspection, question, turns, analysis), length)
             answers[question.question_id] = said | {"analysis": analysis}
             if inspection.conversation_history:
-                turns.append(Turn(question, said["text"]))
+                if said["text"]:
+                    turns.append(Turn(question, said["text"]))
         return answers
 
 

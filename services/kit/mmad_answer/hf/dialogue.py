@@ -59,7 +59,7 @@ def dialogue(inspection: Inspection, limits: Limits) -> Dialogue:
     turns = list(inspection.history)
     for question in inspection.questions:
         [outcome] = yield [request(question, turns)]
-        if isinstance(outcome, Text):
+        if isinstance(outcome, Text) and outcome.text:  # as everywhere: what says nothing is no turn
             turns.append(Turn(question, outcome.text))
 
 
