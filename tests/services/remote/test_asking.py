@@ -98,6 +98,13 @@ async def test_an_analysis_comes_first_and_is_the_reasoning_of_every_answer(insp
     assert outcomes["q2"].usage == Usage()
 
 
+async def test_counts_whose_sum_with_the_analysis_cannot_be_sent_cost_no_answer(inspect):
+    analysis = Answer("I see a scratch", usage=Usage(2**32 - 1))
+    asked = Asked({"analysis": analysis, "q1": Answer("A", usage=Usage(1, 2))})
+    outcomes = await collect(inspect(1, chain_of_thought=ChainOfThought.PER_INSPECTION), asked)
+    assert (outcomes["q1"].text, outcomes["q1"].usage) == ("A", Usage(0, 2))
+
+
 async def test_an_analysis_that_the_caller_brings_is_not_made_again(inspect):
     asked = Asked()
     inspection = inspect(1, chain_of_thought=ChainOfThought.PER_INSPECTION, analysis="I saw a dent")

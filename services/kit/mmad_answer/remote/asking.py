@@ -30,6 +30,7 @@ from mmad_answer.model import (
     WholeCallError,
 )
 from mmad_answer.prompt import Message, analysis_request, conversation
+from mmad_answer.remote.counts import token_count
 from mmad_answer.remote.faults import Kind, ProviderError
 from mmad_answer.wording import in_one_line
 
@@ -137,10 +138,10 @@ def _with_costs_of(analysis: Answer, answer: Answer) -> Answer:
     """The first answer, which tells what the analysis before it has cost as well."""
     first, then = analysis.usage, answer.usage
     usage = Usage(
-        first.prompt_tokens + then.prompt_tokens,
-        first.completion_tokens + then.completion_tokens,
-        first.cached_prompt_tokens + then.cached_prompt_tokens,
-        first.completion_tokens + then.reasoning_tokens,  # all of an analysis is reasoning
+        token_count(first.prompt_tokens + then.prompt_tokens),
+        token_count(first.completion_tokens + then.completion_tokens),
+        token_count(first.cached_prompt_tokens + then.cached_prompt_tokens),
+        token_count(first.completion_tokens + then.reasoning_tokens),  # all of an analysis is reasoning
     )
     seconds = analysis.generate_seconds + answer.generate_seconds
     return dataclasses.replace(answer, usage=usage, generate_seconds=seconds)
