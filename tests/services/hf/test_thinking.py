@@ -2,6 +2,8 @@
 
 import shutil
 
+from mmad.answer.v1 import answer_pb2 as pb
+
 
 def test_a_checkpoint_that_thinks_by_itself_offers_no_scores_and_has_room_for_thoughts(
     running, tiny, requests, tmp_path
@@ -14,7 +16,8 @@ def test_a_checkpoint_that_thinks_by_itself_offers_no_scores_and_has_room_for_th
         card = service.card()
         assert not card.capabilities.option_scores
         assert any("thinks before every answer" in note for note in card.notes)
-        request = requests["one_shot"]
+        request = pb.AnswerRequest()
+        request.CopyFrom(requests["one_shot"])
         request.ClearField("generation")
         counts = [each.answered.usage.completion_tokens for each in service.ask(request).values()]
         assert 2 < max(counts) <= 2 + 5
