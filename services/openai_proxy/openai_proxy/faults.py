@@ -69,6 +69,8 @@ def status_within(body: Mapping[str, Any]) -> int:
 
 def _error(body: Any) -> Mapping[str, Any]:
     """The part of the body that describes the error."""
+    if isinstance(body, list) and body:  # Google's, of this protocol too
+        body = body[0]
     if not isinstance(body, Mapping):
         return {}
     error = body.get("error", body)

@@ -41,6 +41,7 @@ def test_codes_and_statuses_are_sorted(error, status, code, kind):
     [
         {"error": {"message": SAID}},
         {"error": SAID},
+        [{"error": {"message": SAID}}],
         {"detail": SAID},
         {"message": SAID, "object": "error"},
     ],
