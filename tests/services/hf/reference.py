@@ -88,9 +88,8 @@ class Library:
         for question in inspection.questions:
             said = self.say(prompt.conversation(inspection, question, turns, analysis), length)
             answers[question.question_id] = said | {"analysis": analysis}
-            if inspection.conversation_history:
-                if said["text"]:
-                    turns.append(Turn(question, said["text"]))
+            if inspection.conversation_history and said["text"]:
+                turns.append(Turn(question, said["text"]))
         return answers
 
 
