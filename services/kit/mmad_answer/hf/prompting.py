@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import torch
@@ -32,13 +32,11 @@ class Prompt:
     """Of each token: what it stands for (0 text, 1 image); None where the family needs no types."""
     images_end: int
     """So many tokens hold all the images."""
-    control_end: int
-    """So many end with the last control token: words after it may merge with words to come, it does not."""
 
     def head(self, length: int) -> Prompt:
         """The prompt's first tokens; all images must be among them."""
         types = None if self.types is None else self.types[:length]
-        return Prompt(self.ids[:length], types, self.images_end, min(self.control_end, length))
+        return Prompt(self.ids[:length], types, self.images_end)
 
 
 class _Remembering:
@@ -108,12 +106,8 @@ class Prompter:
             **self._family.template_options(),
         )
         ids, types = _row(encoded["input_ids"]), encoded.get("mm_token_type_ids")
-        image_token = self._processor.image_token_id
         return Prompt(
-            ids,
-            None if types is None else _row(types),
-            images_end=_end(ids, {image_token}),
-            control_end=_end(ids, self._control_ids),
+            ids, None if types is None else _row(types), _images_end(ids, self._processor.image_token_id)
         )
 
     def _plain(self, text: str) -> str:
@@ -125,15 +119,6 @@ class Prompter:
         tokens = {*tokenizer.all_special_tokens, *tokenizer.get_added_vocab(), self._processor.image_token}
         # A token of one character is no control token, but would be broken up everywhere.
         return re.compile("|".join(re.escape(each) for each in sorted(tokens) if len(each) > 1))
-
-    @functools.cached_property
-    def _control_ids(self) -> set[int]:
-        tokenizer = self._processor.tokenizer
-        return {
-            *tokenizer.all_special_ids,
-            *tokenizer.get_added_vocab().values(),
-            self._processor.image_token_id,
-        }
 
     @functools.cached_property
     def _placeholders(self) -> re.Pattern[str]:
@@ -151,9 +136,8 @@ def as_chat(message: Message, plain: Callable[[str], str] = str) -> dict[str, An
     return {"role": str(message.speaker), "content": content}
 
 
-def _end(ids: Sequence[int], tokens: Container[int]) -> int:
-    """The length of what ends with the last of the tokens; 0 if there is none."""
-    return next((i for i in range(len(ids), 0, -1) if ids[i - 1] in tokens), 0)
+def _images_end(ids: Sequence[int], image_token: int) -> int:
+    return next((i for i in range(len(ids), 0, -1) if ids[i - 1] == image_token), 0)
 
 
 def _row(values: Any) -> list[int]:

@@ -88,8 +88,6 @@ class Talk:
         if not prompts:
             return None
         length = min(common_prefix([*prompts, *self._probes]), min(len(each.ids) for each in prompts) - 1)
-        if self._probes and prompts[0].control_end <= length:
-            length = prompts[0].control_end
         if length == 0 or length < prompts[0].images_end:
             return None
         return Opening(prompts[0].head(length), self.inspection.images, self._rows[0].inputs)

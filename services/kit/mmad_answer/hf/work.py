@@ -21,8 +21,6 @@ from mmad_answer.model import Failure, FailureReason, Inspection
 from mmad_answer.prompt import Message, Speaker
 
 T = TypeVar("T")
-_GOING_ON = (Message(Speaker.ASSISTANT, ("...",)), Message(Speaker.USER, ("...",)))
-"""What may follow a text: it shows how far the next step's prompt is the same."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -133,7 +131,7 @@ class Work:
         """Make the rows of a talk's next step."""
         began = time.monotonic()
         conversations = [request.messages for request in requests]
-        probes = [(*request.messages, *_GOING_ON) for request in requests if request.goes_on]
+        probes = [_other_words(request.messages) for request in requests if request.goes_on]
         prompts: list[Prompt] = []
         inputs: list[Tensors] = []
         if requests:
@@ -238,6 +236,12 @@ class Work:
             f"the prompt has {len(row.prompt.ids)} tokens, with {row.request.sampling.max_new_tokens} more "
             f"for the answer, and the model takes {self._engine.context_length} together",
         )
+
+
+def _other_words(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """What a later step may say instead, after the same images: it shows how far all steps are the same."""
+    first = next(i for i, message in enumerate(messages) if message.speaker is Speaker.USER)
+    return (*messages[:first], Message(Speaker.USER, (*messages[first].parts[:-1], "...")))
 
 
 def _halves(items: Sequence[T]) -> tuple[Sequence[T], Sequence[T]]:
