@@ -1,6 +1,6 @@
 """One prefix for all questions of an image against one prompt per question: what does encoding once save?
 
-A Qwen2.5-VL of about 68 million parameters with random weights, two pictures of 448 pixels, four questions of
+A Qwen2.5-VL of about 56 million parameters with random weights, two pictures of 448 pixels, four questions of
 twelve tokens each at most; on whatever device there is. Three sides take turns: the service as it is, the
 service with everything turned off, and the library called directly, question by question. All three must say
 the same. Run it in the service's environment:
