@@ -1,8 +1,10 @@
 """A small language to speak with the scripted provider, and inspections to ask it about."""
 
+import asyncio
 import contextlib
 import dataclasses
 import io
+import logging
 
 import PIL.Image
 import pytest
@@ -104,3 +106,23 @@ def inspect():
         return Inspection("i", shown, tuple(question(n) for n in range(1, questions + 1)), **fields)
 
     return make
+
+
+@pytest.fixture
+def no_key_in_the_log(caplog):
+    """Whatever happens, at every level of every library."""
+    with caplog.at_level(logging.DEBUG):
+        yield
+    assert KEY not in caplog.text
+
+
+@pytest.fixture
+def until():
+    """Wait, on the event loop, for a condition to hold."""
+
+    async def wait(condition):
+        async with asyncio.timeout(10):
+            while not condition():  # noqa: ASYNC110
+                await asyncio.sleep(0.002)
+
+    return wait

@@ -3,9 +3,7 @@
 import asyncio
 import contextlib
 import json
-import logging
 import socket
-import threading
 
 import pytest
 
@@ -24,14 +22,7 @@ KEY = "sk-test-0123456789"
 REQUEST = Request("/ask", {"said": "hello"})
 WANTED = Wanted(Generation())
 GOOD = {"text": "A"}
-
-
-@pytest.fixture(autouse=True)
-def no_key_in_the_log(caplog):
-    """Whatever happens, at every level of every library."""
-    with caplog.at_level(logging.DEBUG):
-        yield
-    assert KEY not in caplog.text
+pytestmark = pytest.mark.usefixtures("no_key_in_the_log")
 
 
 PASSING_FAULTS = {
@@ -141,144 +132,6 @@ async def test_a_provider_that_nobody_runs_is_a_passing_fault(opened):
         async with opened(base_url=address, attempts=2) as one:
             with pytest.raises(PassingFaultError, match="cannot be connected to"):
                 await one.ask(REQUEST, WANTED)
-
-
-async def test_retry_after_is_waited_for_by_all_and_not_longer(provider, opened):
-    provider.play(provider.reply(429, {}, retry_after="0.4"), provider.reply(200, GOOD))
-    async with opened() as one:
-        first = asyncio.create_task(one.ask(REQUEST, WANTED))
-        await until(lambda: one._pace._rests_until > one._pace._clock())
-        await asyncio.gather(first, one.ask(REQUEST, WANTED))
-    turned_away, *later = [each.arrived for each in provider.posts]
-    assert len(later) == 2
-    assert all(0.35 < each - turned_away < 5 for each in later)
-
-
-async def until(condition):
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.002)
-
-
-async def test_a_wait_beyond_the_bound_is_handed_to_the_caller_and_to_all_who_come_meanwhile(
-    provider, opened
-):
-    provider.play(provider.reply(429, {"message": "tomorrow"}, retry_after="3600"))
-    async with opened(max_wait_seconds=5) as one:
-        with pytest.raises(PassingFaultError, match="429 Too Many Requests: tomorrow") as later:
-            await one.ask(REQUEST, WANTED)
-        assert later.value.retry_seconds == 3600
-        with pytest.raises(PassingFaultError) as meanwhile:
-            await one.ask(REQUEST, WANTED)
-        assert meanwhile.value.retry_seconds == pytest.approx(3600, abs=30)
-    assert len(provider.posts) == 1
-
-
-async def test_a_rate_limit_without_an_end_asks_the_caller_to_come_later(provider, opened):
-    provider.play(provider.reply(429, {"message": "slow down"}))
-    async with opened(attempts=2) as one:
-        with pytest.raises(PassingFaultError) as later:
-            await one.ask(REQUEST, WANTED)
-    assert later.value.retry_seconds == 30
-
-
-async def test_a_rate_limit_that_says_nothing_of_time_rests_all_and_not_its_request_alone(provider, opened):
-    provider.play(provider.reply(429, {}), provider.reply(200, GOOD))
-    async with opened(backoff=0.4) as one:
-        first = asyncio.create_task(one.ask(REQUEST, WANTED))
-        await until(lambda: one._pace._rests_until > one._pace._clock())
-        await asyncio.gather(first, one.ask(REQUEST, WANTED))
-    turned_away, *later = [each.arrived for each in provider.posts]
-    assert len(later) == 2
-    assert all(each - turned_away > 0.35 for each in later)
-
-
-async def test_many_at_a_provider_that_turns_all_away_send_few_and_are_told(provider, opened):
-    provider.play(provider.reply(429, {}))
-    async with opened(backoff=0.05, max_wait_seconds=0.3, concurrency=16) as one:
-        outcomes = await asyncio.gather(
-            *(one.ask(REQUEST, WANTED) for _ in range(16)), return_exceptions=True
-        )
-    assert all(isinstance(outcome, PassingFaultError) and outcome.retry_seconds for outcome in outcomes)
-    assert len(provider.posts) < 16
-
-
-async def test_a_rate_limits_wait_and_the_reset_of_the_allowance_are_both_waited_for(provider, opened):
-    reset = {"x_ratelimit_remaining_tokens": "0", "x_ratelimit_reset_tokens": "500ms"}
-    for waits in ({"retry_after": "0.1"} | reset, reset, {"retry_after": "0.5"}):
-        provider.asked.clear()
-        provider.play(provider.reply(429, {}, **waits), provider.reply(200, GOOD))
-        async with opened() as one:
-            await one.ask(REQUEST, WANTED)
-        turned_away, answered = [each.arrived for each in provider.posts]
-        assert answered - turned_away > 0.45
-
-
-@pytest.mark.parametrize("header", ["retry_after", "x_ratelimit_reset_requests"])
-async def test_no_header_stops_asking_for_good(provider, opened, header):
-    wrong = {"x_ratelimit_remaining_requests": "0", header: "1764000000"}
-    provider.play(provider.reply(429, {}, **wrong), provider.reply(200, GOOD, **wrong))
-    async with opened() as one:
-        for _ in range(3):
-            await one.ask(REQUEST, WANTED)
-
-
-async def test_rate_limits_lower_the_number_of_requests_under_way(provider, opened):
-    together, released = threading.Barrier(4), threading.Event()
-
-    def turned_away_together(handler):
-        together.wait(10)
-        provider.reply(429, {})(handler)
-
-    def answered_when_released(handler):
-        released.wait(10)
-        provider.reply(200, GOOD)(handler)
-
-    provider.play(*[turned_away_together] * 4, answered_when_released)
-    async with opened(concurrency=16) as one:
-        asking = asyncio.gather(*(one.ask(REQUEST, WANTED) for _ in range(4)))
-        await until(lambda: len(provider.posts) >= 6)
-        await asyncio.sleep(0.2)  # a third would come at once
-        assert len(provider.posts) == 6
-        released.set()
-        await asking
-    assert max(provider.under_way[:4]) == 4
-    assert max(provider.under_way[4:6]) == 2
-
-
-async def test_headers_that_say_that_nothing_remains_hold_the_next_request(provider, opened):
-    nothing = {"x_ratelimit_remaining_requests": "0", "x_ratelimit_reset_requests": "400ms"}
-    provider.play(provider.reply(200, GOOD, **nothing), provider.reply(200, GOOD))
-    async with opened() as one:
-        await one.ask(REQUEST, WANTED)
-        await one.ask(REQUEST, WANTED)
-    first, second = [each.arrived for each in provider.posts]
-    assert second - first > 0.35
-
-
-async def test_a_large_request_waits_for_the_tokens_that_the_largest_took(provider, opened):
-    body = GOOD | {"usage": {"prompt_tokens": 900, "completion_tokens": 100}}
-    few = {
-        "x_ratelimit_limit_tokens": "1500",
-        "x_ratelimit_remaining_tokens": "500",
-        "x_ratelimit_reset_tokens": "800ms",
-    }
-    small = GOOD | {"usage": {"prompt_tokens": 1, "completion_tokens": 1}}
-    provider.play(provider.reply(200, body), provider.reply(200, small, **few), provider.reply(200, body))
-    async with opened() as one:
-        for _ in range(3):
-            await one.ask(REQUEST, WANTED)
-    _, second, third = [each.arrived for each in provider.posts]
-    assert third - second > 0.35
-
-
-async def test_the_look_up_at_the_start_waits_as_it_is_told(provider, opened):
-    plays = [provider.reply(429, {}, retry_after="0.4"), provider.reply(200, {"object": "model"})]
-    provider.on_get = lambda handler: plays.pop(0)(handler)
-    async with opened() as one:
-        await one.get("/models/m")
-    first, second = [each.arrived for each in provider.asked]
-    assert second - first > 0.35
 
 
 @pytest.mark.parametrize(
@@ -395,7 +248,9 @@ async def test_a_page_instead_of_json_is_named_by_its_title(provider, opened):
             await one.ask(REQUEST, WANTED)
 
 
-async def test_a_body_is_made_only_once_there_is_a_place_for_its_request(provider, opened, monkeypatch):
+async def test_a_body_is_made_only_once_there_is_a_place_for_its_request(
+    provider, opened, monkeypatch, until
+):
     made, dumps = [], json.dumps
 
     def counted(value):
@@ -414,7 +269,7 @@ async def test_a_body_is_made_only_once_there_is_a_place_for_its_request(provide
     assert len(made) == 1
 
 
-async def test_a_cancelled_request_hangs_up(provider, opened):
+async def test_a_cancelled_request_hangs_up(provider, opened, until):
     provider.play(provider.silence())
     async with opened() as one:
         asking = asyncio.create_task(one.ask(REQUEST, WANTED))
@@ -436,70 +291,3 @@ async def test_the_time_for_a_reply_runs_from_its_sending_to_its_end(provider, o
     async with opened(timeout_seconds=0.3, attempts=1) as one:
         with pytest.raises(PassingFaultError, match=r"gave no whole reply within 0.3 s"):
             await one.ask(REQUEST, WANTED)
-
-
-class TestReplyCache:
-    """With a folder for replies."""
-
-    async def test_what_was_answered_is_not_asked_again_not_even_by_another_process(
-        self, provider, opened, tmp_path
-    ):
-        provider.play(provider.reply(200, GOOD | {"usage": {"prompt_tokens": 7}}))
-        for _ in range(2):
-            async with opened(reply_cache=tmp_path) as one:
-                for _ in range(2):
-                    answer = await one.ask(REQUEST, WANTED)
-                    assert (answer.text, answer.usage.prompt_tokens) == ("A", 7)
-        assert len(provider.posts) == 1
-        assert answer.generate_seconds == 0.0
-
-    @pytest.mark.parametrize(
-        "other",
-        [
-            {"body": {"said": "hello!"}},
-            {"path": "/other"},
-            {"generation": Generation(seed=1)},
-            {"generation": Generation(temperature=0.5)},
-            {"generation": Generation(top_p=0.5)},
-            {"max_tokens": 5},
-            {"max_hidden_tokens": 5},
-            {"model": "n"},
-            {"base_url": "/"},
-            {"version": "002"},
-        ],
-        ids=lambda other: next(iter(other)),
-    )
-    async def test_whatever_changes_a_reply_is_another_entry(self, provider, opened, plain, tmp_path, other):
-        provider.play(provider.reply(200, GOOD))
-        async with opened(reply_cache=tmp_path) as one:
-            await one.ask(REQUEST, WANTED)
-        plain.version = other.get("version", "")
-        changed = {"model": other.get("model", "m"), "base_url": provider.url + other.get("base_url", "")}
-        async with opened(reply_cache=tmp_path, **changed) as one:
-            request = Request(other.get("path", REQUEST.path), other.get("body", REQUEST.body))
-            bounds = [other.get("max_tokens"), other.get("max_hidden_tokens")]
-            await one.ask(request, Wanted(other.get("generation", WANTED.generation), *bounds))
-        assert len(provider.posts) == 2
-
-    async def test_what_only_reports_want_changes_no_entry(self, provider, opened, tmp_path):
-        provider.play(provider.reply(200, GOOD))
-        async with opened(reply_cache=tmp_path) as one:
-            for asked in (False, True):
-                await one.ask(REQUEST, Wanted(Generation(return_prompt=asked, anomaly_map=asked)))
-        assert len(provider.posts) == 1
-
-    async def test_faults_and_refusals_by_error_are_not_kept(self, provider, opened, tmp_path):
-        refusal = provider.reply(400, {"kind": "REFUSED", "message": "no"})
-        provider.play(refusal, provider.reply(500, {}), provider.reply(200, GOOD))
-        async with opened(reply_cache=tmp_path) as one:
-            assert (await one.ask(REQUEST, WANTED)).text == "no"
-            assert (await one.ask(REQUEST, WANTED)).text == "A"
-        assert len(provider.posts) == 3
-
-    async def test_neither_key_nor_its_name_is_in_the_folder(self, provider, opened, tmp_path):
-        provider.play(provider.reply(200, {"text": KEY}))
-        async with opened(reply_cache=tmp_path) as one:
-            await one.ask(REQUEST, WANTED)
-        [entry] = [path for path in tmp_path.rglob("*") if path.is_file()]
-        assert KEY.encode() not in entry.read_bytes()
-        assert b"[key]" in entry.read_bytes()
