@@ -400,6 +400,7 @@ async def test_leaving_while_images_are_decoded_keeps_the_inspection_from_the_mo
         assert (await served.refusal(call))[0] is grpc.StatusCode.DEADLINE_EXCEEDED
     await served.until(lambda: served.admission.in_flight == 0)
     go_on.set()
+    await served.until(lambda: decoded)  # the thread may be slower than a whole call without images
     assert await served.answers(served.stub.Answer(ask("next"))) == [("q1", "A")]
     assert model.seen == ["next"]
     assert len(decoded) == 1  # no further image of an inspection that nobody waits for
