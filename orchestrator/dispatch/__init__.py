@@ -7,7 +7,7 @@ in `dispatch.fanout.fan_out`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from orchestrator.options import ChainOfThought
@@ -76,6 +76,21 @@ class Effort:
     image_cache_bytes: int = 64 * 2**20
 
 
+class Directory(Protocol):
+    """Where a model's replicas are at present: they come, go, and come back at other addresses."""
+
+    async def __call__(self) -> Sequence[Endpoint]:
+        """Look, and return the addresses, those that are not ready included.
+
+        Raises:
+            DirectoryError: it cannot be read now; what is known stays.
+        """
+
+
+class DirectoryError(Exception):
+    """A directory that cannot be read now, in one line."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class ConnectedModel:
     """A model that answered: its name in this run, its card, and the addresses of its replicas."""
@@ -83,6 +98,8 @@ class ConnectedModel:
     name: str
     card: ModelCard
     endpoints: tuple[Endpoint, ...]
+    directory: Directory | None = None
+    """None: the addresses are what the user wrote, and stay."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
