@@ -7,7 +7,7 @@ PIP_INSTALL := bin/pip install --quiet --disable-pip-version-check --no-compile
 INSTALL := $(VENV)/$(PIP_INSTALL)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install dev test test-services lint format stubs clean
+.PHONY: help demo install dev test test-services test-docker lint format stubs clean
 
 # A service that pins its environment has one of its own, made from its requirements.txt and nothing else; so have
 # the tests, of what they need at hand and no service brings. A new folder needs no edit here.
@@ -23,12 +23,15 @@ install: $(VENV)/.installed  ## make .venv with the orchestrator and the kit
 
 dev: $(VENV)/.dev $(VENV)-oldest/.installed  ## install all that tests and checks need
 
-test: dev  ## run everything that needs no model's environment
-	$(VENV)-oldest/bin/python -m pytest -q -m "not environments" tests/services/kit tests/services/chance   # the kit's lowest versions
-	$(BIN)/pytest -n 2 -m "not environments"
+test: dev  ## run everything that needs neither a model's environment nor Docker
+	$(VENV)-oldest/bin/python -m pytest -q -m "not environments and not docker" tests/services/kit tests/services/chance   # the kit's lowest versions
+	$(BIN)/pytest -n 2 -m "not environments and not docker"
 
 test-services: dev $(ENVIRONMENTS:=/.installed)  ## make the models' environments, and test the services in them
-	$(BIN)/pytest -n 2 --dist loadgroup -m environments
+	$(BIN)/pytest -n 2 --dist loadgroup -m "environments and not docker"
+
+test-docker: dev  ## build the images and test what runs in containers; needs a Docker engine
+	tests/docker/engine.sh $(BIN)/pytest -m docker --durations 10 tests/docker
 
 lint: dev  ## check form, types and the contract
 	$(BIN)/ruff format --check .

@@ -1,0 +1,159 @@
+"""A real engine, the images built on it, and Compose projects that leave nothing behind.
+
+Built images stay, under the tag `test`, so that the next run builds only what has changed. `BASE_IMAGE` names
+another base than the one that is made here of Debian packages: a machine with a registry can say
+`BASE_IMAGE=python:3.11-slim-bookworm`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import docker
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TAG = "test"
+BIN = Path(sys.executable).parent
+CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
+
+
+@pytest.fixture(scope="session")
+def engine():
+    """The Docker SDK's client of the engine that DOCKER_HOST names, or of this machine's."""
+    try:
+        client = docker.from_env(timeout=120)
+        client.ping()
+    except docker.errors.DockerException as error:
+        pytest.fail(f"no Docker engine answers: `make test-docker` says what to do ({error})", pytrace=False)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def docker_command(engine):
+    """The command that can build with BuildKit: a client from 23 on needs its plugin buildx for that."""
+    for folder in os.environ["PATH"].split(os.pathsep):
+        command = shutil.which("docker", path=folder)
+        if command and _can_build(command):
+            return command
+    pytest.fail("no docker command here can build: install docker.io, or the plugin buildx", pytrace=False)
+
+
+def _can_build(command):
+    said = subprocess.run([command, "--version"], capture_output=True, text=True, check=True).stdout
+    if int(said.split()[2].split(".")[0]) < 23:
+        return True
+    return subprocess.run([command, "buildx", "version"], capture_output=True, check=False).returncode == 0
+
+
+@pytest.fixture(scope="session")
+def base_image(engine, docker_command, tmp_path_factory):
+    """The tag of the image that all others are built on, with this machine's certificates and pip settings."""
+    if "BASE_IMAGE" in os.environ:
+        return os.environ["BASE_IMAGE"]
+    folder = tmp_path_factory.mktemp("base")
+    settings, wheels = _pip_settings()
+    (folder / "pip.conf").write_text("\n".join(["[global]", *settings, ""]))
+    options = ["--pip-conf", str(folder / "pip.conf")]
+    for certificate in sorted(Path("/usr/local/share/ca-certificates").rglob("*.crt")):
+        options += ["--ca", str(certificate)]
+    if wheels:
+        options += ["--wheels", wheels]
+    return finished([ROOT / "docker/airgap/build-base.sh", *options]).stdout.strip()
+
+
+def _pip_settings():
+    """What of this machine's pip settings holds in an image too; and its folder of wheels, or ""."""
+    listed = finished([BIN / "python", "-m", "pip", "config", "list"]).stdout.splitlines()
+    values = {}
+    for line in listed:
+        name, _, value = line.partition("=")
+        values[name.rpartition(".")[2]] = value.strip("'")
+    settings = []
+    if "cert" in values:
+        settings.append(f"cert = {CERTIFICATES}")
+    if values.get("index-url", "").startswith("http"):
+        settings.append(f"index-url = {values['index-url']}")
+    wheels = values.get("find-links", "")
+    if not Path(wheels).is_dir():
+        return settings, ""
+    return [*settings, "find-links = /opt/wheels"], wheels
+
+
+def finished(command, **more):
+    """Run a command to its end; what it said is the failure, if it fails."""
+    done = subprocess.run(
+        [str(each) for each in command], cwd=ROOT, capture_output=True, text=True, check=False, **more
+    )
+    assert done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout[-4000:]}{done.stderr[-8000:]}"
+    return done
+
+
+@pytest.fixture(scope="session")
+def build(docker_command, base_image):
+    """Build an image: `build("docker/chance.Dockerfile", "mmad-answer/chance:test")` gives the tag."""
+
+    def run(dockerfile, tag, *options, base=base_image, context=ROOT, buildkit=True):
+        arguments = ["--build-arg", f"BASE_IMAGE={base}", *options, "--file", ROOT / dockerfile]
+        finished(
+            [docker_command, "build", *arguments, "--tag", tag, context],
+            env={**os.environ, "DOCKER_BUILDKIT": "1" if buildkit else "0"},
+        )
+        return tag
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def image(build):
+    """Build a service's image, once: `image("chance")` gives its tag; "orchestrator" and "download" too."""
+    built = {}
+
+    def tag_of(service):
+        if service not in built:
+            name = {"orchestrator": "mmad-orchestrator", "download": "mmad-download"}.get(
+                service, f"mmad-answer/{service}"
+            )
+            built[service] = build(f"docker/{service}.Dockerfile", f"{name}:{TAG}")
+        return built[service]
+
+    return tag_of
+
+
+@pytest.fixture
+def project(engine):
+    """The name of a Compose project of this test's own; what it leaves is removed."""
+    name = f"mmad-test-{uuid.uuid4().hex[:8]}"
+    yield name
+    mine = {"label": f"com.docker.compose.project={name}"}
+    for container in engine.containers.list(all=True, filters=mine):
+        with contextlib.suppress(docker.errors.NotFound):
+            container.remove(force=True, v=True)
+    for network in engine.networks.list(filters=mine):
+        network.remove()
+    for volume in engine.volumes.list(filters=mine):
+        volume.remove()
+
+
+@pytest.fixture
+def compose(project):
+    """Run Compose v5 in the test's project: `compose("up", "--detach", MMAD_X="1")` gives the process."""
+
+    def run(*arguments, check=True, **variables):
+        environment = {**os.environ, "MMAD_TAG": TAG, **variables}
+        command = [BIN / "docker-compose", "--project-name", project, "--file", ROOT / "compose.yaml"]
+        command += ["--env-file", os.devnull, *arguments]
+        if check:
+            return finished(command, env=environment)
+        return subprocess.run(
+            [str(each) for each in command], env=environment, capture_output=True, text=True, check=False
+        )
+
+    return run
