@@ -39,7 +39,7 @@ async def explain(client: Client, error: CallError, tried_seconds: float) -> str
 async def _other_contract(client: Client) -> str:
     """Ask by reflection what is spoken there instead."""
     try:
-        services = [name async for name in _reflected(client.channel)]
+        services = [name async for name in reflected(client.channel)]
     except grpc.aio.AioRpcError:
         services = []
     services = [name for name in services if not name.startswith("grpc.")]
@@ -52,7 +52,7 @@ async def _other_contract(client: Client) -> str:
     return f"it speaks {others}, not {CONTRACT}.{hint}"
 
 
-async def _reflected(channel: grpc.aio.Channel) -> AsyncIterator[str]:
+async def reflected(channel: grpc.aio.Channel) -> AsyncIterator[str]:
     ask = channel.stream_stream(
         f"/{reflection.SERVICE_NAME}/ServerReflectionInfo",
         request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
