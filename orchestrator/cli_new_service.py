@@ -27,8 +27,9 @@ def new_service(
             "new-service writes into a checkout of this project, and there is none here: no folder services/ "
             "in the working folder or above. Go to the project's folder."
         ) from None
+    written = write_service(checkout, name)
     typer.echo(f"In {checkout}:")
-    for path in write_service(checkout, name):
+    for path in written:
         typer.echo(f"  {path}")
     typer.echo(f"""
 It runs as it is, and guesses. Fill in what the TODOs of services/{name}/service.py name. On the way:

@@ -42,15 +42,16 @@ def write_service(checkout: Path, name: str) -> list[Path]:
 def _name_problem(checkout: Path, name: str) -> str:
     if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
         return (
-            "is no name for a service. It names a folder, an image and perhaps a Python module: lower-case "
-            f"letters, digits and single underscores between them, a letter first, at most {_LONGEST_NAME}."
+            "this is no name for a service. It names a folder, an image and perhaps a Python module: a "
+            "lower-case letter, then lower-case letters and digits, with single underscores between them, "
+            f"at most {_LONGEST_NAME} in all."
         )
     if name in service_names(checkout):
         return f"there is a service of this name in {checkout / 'services'}."
     if name in _TAKEN or name in _compose_services(checkout):
         return "this name means something else here. Take another one."
     if keyword.iskeyword(name) or name in sys.stdlib_module_names:
-        return "is Python's own, and could not be a module beside service.py. Take another one."
+        return "this name is Python's own, and could not be a module beside service.py. Take another one."
     return ""
 
 

@@ -51,8 +51,8 @@ class Service(Model[NoOptions]):
                 yield Reply(inspection, question.question_id, self._answer(inspection, question))
 
     def _answer(self, inspection: Inspection, question: Question) -> Answer:
-        # TODO: ask the model, and return all that it says; the letter is read elsewhere. What models are told,
-        # texts and images in their order, is `mmad_answer.prompt.conversation(inspection, question)`.
+        # TODO: ask the model, and return all that it says; the letter is read elsewhere. What models are
+        # told is `mmad_answer.prompt.conversation(inspection, question)`: texts and images in their order.
         query = next(image for image in inspection.images if image.role is ImageRole.QUERY)
         brightness = ImageStat.Stat(query.pixels.convert("L")).mean[0] / 256
         return Answer(question.options[int(brightness * len(question.options))].letter)
