@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 
 from orchestrator.options import RunOptions, parse
 from orchestrator.settings_file import read_settings
+from orchestrator.vocabulary import Shard
 
 
 def with_run_options(verb: Callable[[RunOptions], None]) -> Callable[..., None]:
@@ -78,11 +79,12 @@ def _extra(field: FieldInfo) -> dict[str, Any]:
 def _command_line_type(annotation: Any) -> Any:
     """Translate a field's type: tuples are options that may be repeated, optional types lose their None.
 
-    A path is left a text, since `parse` must tell "", which it refuses, from the current folder.
+    A path is left a text, since `parse` must tell "", which it refuses, from the current folder; so is a
+    shard, which `parse` reads.
     """
     if typing.get_origin(annotation) is tuple:
         # Names are checked by `parse`, whose messages have near matches.
         return list[str]
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         annotation = next(kind for kind in typing.get_args(annotation) if kind is not type(None))
-    return str if annotation is Path else annotation
+    return str if annotation in (Path, Shard) else annotation

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from orchestrator.hints.label import sentence
 from orchestrator.plan import Plan, effective_shots, fit, inspections
+from orchestrator.shards import part_sentence
 from orchestrator.vocabulary import ImageRole, Inspection
 
 
@@ -63,7 +64,9 @@ def describe(plan: Plan, amounts: Mapping[str, Amount]) -> str:
     """Say in lines what each model, by name, would be asked."""
     protocol = plan.protocol
     lines = [f"Data: {plan.dataset.root} ({plan.dataset.source}, digest {plan.dataset.digest[:12]})"]
-    subtasks = collections.Counter(str(q.type or "untyped") for s in plan.samples for q in s.questions)
+    if plan.shard:
+        lines.append(part_sentence(plan.part, len(plan.share)))
+    subtasks = collections.Counter(str(q.type or "untyped") for s in plan.share for q in s.questions)
     lines += [f"  {count:>7,}  {name}" for name, count in subtasks.items()]
     changed = {
         name.replace("_", "-"): value

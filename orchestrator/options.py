@@ -17,7 +17,8 @@ from pydantic import Field
 from pydantic_core import ErrorDetails
 
 from orchestrator.errors import UserError, near_matches
-from orchestrator.vocabulary import QuestionType
+from orchestrator.shards import parse_shard
+from orchestrator.vocabulary import QuestionType, Shard
 
 
 class Templates(enum.StrEnum):
@@ -172,6 +173,8 @@ class RunOptions(Protocol):
 
     data: Annotated[str, _option(_WHAT, "DIR|sample")] = "sample"
     """An MMAD folder, or the sample data set, which is drawn when it is first needed."""
+    shard: Annotated[Shard | None, _option(_WHAT, "I/N")] = None
+    """Ask about one of N equal parts of the images, I from 0 to N-1; `orchestrator merge` joins the parts."""
     hints: Annotated[str | None, _option(_HOW, "ground-truth|DIR")] = None
     """Show the query once more, with an anomaly detector's map from DIR drawn on it (DIR has them in the data
     set's tree, as PNG, TIFF or NPY), or with its true defects: an oracle."""
@@ -216,6 +219,15 @@ class RunOptions(Protocol):
     @pydantic.field_validator("local", "endpoint", "model", mode="before")
     @classmethod
     def _one_name_is_many(cls, value: object) -> object:
+    @pydantic.field_validator("shard", mode="before")
+    @classmethod
+    def _known_shard(cls, value: Any) -> Any:
+        return value if value is None or isinstance(value, Shard) else parse_shard(str(value))
+
+    @pydantic.field_serializer("shard")
+    def _shard_as_given(self, value: Shard | None) -> str | None:
+        return str(value) if value else None
+
         return (value,) if isinstance(value, str) else value
 
     @pydantic.field_validator("data", "hints", "instruction_from", "endpoints", "out", mode="before")

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import DataError
 from orchestrator.options import OptionOrder, Protocol, Templates
 from orchestrator.seeds import derive_seed, generator
 from orchestrator.selection import select
+from orchestrator.shards import share
 from orchestrator.vocabulary import (
     AskedQuestion,
     Dataset,
@@ -26,6 +28,7 @@ from orchestrator.vocabulary import (
     Option,
     Question,
     Sample,
+    Shard,
 )
 
 if TYPE_CHECKING:
@@ -43,26 +46,48 @@ class Plan:
     dataset: Dataset
     protocol: Protocol
     samples: tuple[Sample, ...]
+    """All that are chosen, whatever the shard: what a part shows must not depend on the part."""
     defective: Mapping[tuple[str, str], tuple[str, ...]]
     """Of each product, the keys of all its abnormal images: where defect examples come from."""
     hints: Hints | None = None
     """What is drawn on the query for one more image after it, if anything."""
+    shard: Shard | None = None
+    """The part that this run asks; None: all."""
+
+    @functools.cached_property
+    def share(self) -> tuple[Sample, ...]:
+        """The samples that this run asks about."""
+        return share(self.samples, self.shard) if self.shard else self.samples
 
     @property
     def inspection_count(self) -> int:
         """Inspections that each model is asked."""
-        return len(self.samples) * self.protocol.repeats
+        return len(self.share) * self.protocol.repeats
 
     @property
     def question_count(self) -> int:
         """Questions that each model is asked, rotations and repeats included."""
-        circular = self.protocol.options is OptionOrder.CIRCULAR
-        once = sum(len(q.options) if circular else 1 for s in self.samples for q in s.questions)
-        return once * self.protocol.repeats
+        return self._questions(self.share)
+
+    def _questions(self, samples: Iterable[Sample]) -> int:
+        return sum(times_asked(sample, self.protocol) for sample in samples) * self.protocol.repeats
+
+    @property
+    def part(self) -> dict[str, object]:
+        """What makes a shard's run another than the whole one's, as JSON; empty for the whole."""
+        if not self.shard:
+            return {}
+        whole = {"of_images": len(self.samples), "of_questions": self._questions(self.samples)}
+        return {"number": str(self.shard), **whole}
 
 
-def build_plan(dataset: Dataset, protocol: Protocol) -> Plan:
+def build_plan(dataset: Dataset, protocol: Protocol, shard: Shard | None = None) -> Plan:
     """Choose the samples and check that the data set has what the protocol shows.
+
+    Args:
+        dataset: where they come from.
+        protocol: which, and how they are shown.
+        shard: the part of them to ask about.
 
     Raises:
         DataError: for unknown names, for templates or domain knowledge that the data set does not have.
@@ -88,7 +113,8 @@ def build_plan(dataset: Dataset, protocol: Protocol) -> Plan:
         for sample in dataset.samples:
             if sample.abnormal:
                 defective[sample.dataset, sample.product].append(sample.key)
-    return Plan(dataset, protocol, samples, {product: tuple(keys) for product, keys in defective.items()})
+    examples = {product: tuple(keys) for product, keys in defective.items()}
+    return Plan(dataset, protocol, samples, examples, shard=shard)
 
 
 def inspections(plan: Plan) -> Iterator[Inspection]:
@@ -98,8 +124,29 @@ def inspections(plan: Plan) -> Iterator[Inspection]:
     often; within a pass the data set's order keeps a product's images, and so its templates, together.
     """
     for repeat in range(plan.protocol.repeats):
-        for sample in plan.samples:
+        for sample in plan.share:
             yield _inspection(plan, sample, repeat)
+
+
+def question_numbers(plan: Plan) -> Iterator[int]:
+    """Yield the place, from 1, that each question of `inspections` has in the whole plan, shard or not.
+
+    The journal numbers its questions so, which is why shards can be joined in order without the data set.
+    """
+    mine = {sample.key for sample in plan.share}
+    before = 0
+    for _ in range(plan.protocol.repeats):
+        for sample in plan.samples:
+            count = times_asked(sample, plan.protocol)
+            if sample.key in mine:
+                yield from range(before + 1, before + count + 1)
+            before += count
+
+
+def times_asked(sample: Sample, protocol: Protocol) -> int:
+    """Return how many questions a sample makes in one pass, rotations included."""
+    circular = protocol.options is OptionOrder.CIRCULAR
+    return sum(len(question.options) if circular else 1 for question in sample.questions)
 
 
 def _inspection(plan: Plan, sample: Sample, repeat: int) -> Inspection:
@@ -211,7 +258,8 @@ def _shots(plan: Plan, sample: Sample, max_images: int | None) -> int:
 def identity(plan: Plan) -> dict[str, object]:
     """Return what makes two runs the same but for their models: the data, the protocol, the hints, as JSON.
 
-    Hints are left out where there are none, so that runs from before there were any stay what they are.
+    Hints and the shard are left out where there are none, so that runs from before there were any stay what
+    they are, and the shards' common identity is that of the whole run.
     """
     protocol = plan.protocol.model_dump(mode="json")
     return {
@@ -220,6 +268,7 @@ def identity(plan: Plan) -> dict[str, object]:
         "protocol": protocol,
         "instruction_sha256": hashlib.sha256(plan.protocol.instruction.encode()).hexdigest(),
         **({"hints": plan.hints.identity} if plan.hints else {}),
+        **({"shard": plan.part} if plan.shard else {}),
     }
 
 

@@ -34,6 +34,8 @@ class Rescored:
     """Empty for an answers file, which does not say."""
     hints: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """What the models were shown, as in a run's identity; empty where that was nothing, or is not said."""
+    part: str = ""
+    """What part of a run this is, for people; "" if it is whole."""
 
     @property
     def references(self) -> Mapping[str, Scores]:
@@ -52,7 +54,8 @@ class Rescored:
 
     def json_text(self) -> str:
         """Return the scores as JSON, the same for the same answers, byte for byte."""
-        shown = {"note": sentence(self.hints)} if self.hints else {}
+        note = " ".join(filter(None, (self.part, sentence(self.hints))))
+        shown = {"note": note} if note else {}
         return json.dumps({name: shown | to_json(s) for name, s in self.scores.items()}, indent=1) + "\n"
 
     def write_csv(self, path: Path) -> list[Path]:
@@ -78,10 +81,11 @@ def rescore(path: Path, protocol: ScoringProtocol) -> Rescored:
         raise DataError(f"{path} does not exist. Give a run's folder, or an answers file.")
     records: dict[str, Callable[[], Iterator[Record]]]
     hints: Mapping[str, Any] = {}
+    part = ""
     if path.is_dir():
         run = open_run(path)
         shots = {model.name: model.shots for model in run.models}
-        hints = run.hints
+        hints, part = run.hints, run.part
         if not shots:
             raise NotSetUpError(f"{path}: no model has been asked yet. Start the run again.")
         records = {name: functools.partial(run.records, name) for name in shots}
@@ -91,4 +95,4 @@ def rescore(path: Path, protocol: ScoringProtocol) -> Rescored:
     scores = {name: score(read(), protocol) for name, read in records.items()}
     if not any(sum(s.counts.values()) for s in scores.values()):
         raise DataError(f"{path}: holds no answer.")
-    return Rescored(scores, records, shots, hints)
+    return Rescored(scores, records, shots, hints, part)

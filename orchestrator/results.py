@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Self
 from orchestrator.errors import UserError
 from orchestrator.hints.label import label
 from orchestrator.journal.reader import JournalReader, StoredModel
-from orchestrator.vocabulary import Outcome, Record
+from orchestrator.shards import parse_shard, part_sentence
+from orchestrator.vocabulary import Outcome, Record, Shard
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,6 +80,18 @@ class Run:
         """The hints that the models were shown, as in the run's identity; empty where there were none."""
         found: dict[str, Any] = self.journal.meta("identity").get("hints", {})
         return found
+
+    @property
+    def shard(self) -> Shard | None:
+        """The part of a run that this is; None: it is whole."""
+        part = self.journal.meta("identity").get("shard")
+        return parse_shard(part["number"]) if part else None
+
+    @property
+    def part(self) -> str:
+        """What part of a run this is, in a sentence; "" if it is whole."""
+        part = self.journal.meta("identity").get("shard")
+        return part_sentence(part, self.journal.image_count()) if part else ""
 
     def records(self, model: str) -> Iterator[Record]:
         """Yield every question of the plan with what `model` made of it."""

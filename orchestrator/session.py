@@ -41,6 +41,7 @@ from orchestrator.plan import (
     identity,
     inspections,
 )
+    question_numbers,
 from orchestrator.recording import Progress, Recording
 from orchestrator.reports.files import write_files
 from orchestrator.reports.terminal import Screen
@@ -48,6 +49,7 @@ from orchestrator.results import Run
 from orchestrator.runfolder import check_identity, check_model, default_folder, locked
 from orchestrator.settings_file import SETTINGS_FILE, settings_text
 from orchestrator.vocabulary import Endpoint, Inspection, ModelCard, Outcome
+from orchestrator.shards import part_sentence
 
 _RUNS = Path("runs")
 
@@ -62,7 +64,7 @@ def prepare(options: RunOptions, screen: Screen | None = None) -> Plan:
     dataset = read(locate(options.data, screen.note))
     for limitation in dataset.limitations:
         screen.note(f"Note: {limitation}")
-    plan = build_plan(dataset, _protocol(options))
+    plan = build_plan(dataset, _protocol(options), options.shard)
     if not options.hints:
         return plan
     from orchestrator.hints.opening import open_hints
@@ -206,7 +208,12 @@ class _Session:
         corrected command.
         """
         if journal.meta("identity") is None:
-            journal.create(identity(self.plan), inspections(self.plan), self.plan.dataset.root)
+            journal.create(
+                identity(self.plan),
+                inspections(self.plan),
+                self.plan.dataset.root,
+                question_numbers(self.plan),
+            )
         journal.set_root(self.plan.dataset.root)
         stored = {model.name: model for model in journal.models()}
         for model in models:
@@ -277,6 +284,11 @@ class _Session:
             ending = "disk full"
             raise
         finally:
+        if self.plan.shard:
+            self.screen.note(part_sentence(self.plan.part, len(self.plan.share)))
+        if not total:
+            self.screen.note("This shard is empty, since there are fewer images than shards: all is done.")
+            return
             with contextlib.suppress(DiskFullError):
                 journal.end_session(time.monotonic() - began, ending)
         if stop.is_set():

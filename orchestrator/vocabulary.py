@@ -104,6 +104,18 @@ class Dataset:
 # ------------------------------------------------------------------------------------------ what is asked
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Shard:
+    """One of the parts that a run's images are dealt into."""
+
+    index: int
+    """From 0 to `count` - 1, as a Kubernetes Indexed Job counts."""
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"
+
+
 class ImageRole(enum.StrEnum):
     """What an image is for, as in the contract."""
 

@@ -112,6 +112,11 @@ class JournalReader:
         count: int = self._one("SELECT count(*) FROM questions")[0]
         return count
 
+    def image_count(self) -> int:
+        """Return how many query images the run asks about."""
+        count: int = self._one("SELECT count(DISTINCT key) FROM questions")[0]
+        return count
+
     def records(self, model: str | None) -> Iterator[Record]:
         """Yield the plan's questions in order, each with what `model` made of it (None: nobody)."""
         rows = self._query(

@@ -17,7 +17,7 @@ BUSY_MILLISECONDS = 30_000
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS questions (
-    id INTEGER PRIMARY KEY,            -- the plan's order
+    id INTEGER PRIMARY KEY,            -- the place in the whole plan, also where this is a shard of it
     question_id TEXT NOT NULL UNIQUE,
     inspection_id TEXT NOT NULL,
     key TEXT NOT NULL,                 -- the query image

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import itertools
 import json
 import queue
 import sqlite3
@@ -23,9 +24,9 @@ from orchestrator.journal.schema import BUSY_MILLISECONDS, FILE_NAME, FORMAT, SC
 from orchestrator.vocabulary import Answer, Attempt, Inspection
 
 _QUESTION = """
-INSERT INTO questions (question_id, inspection_id, key, dataset, product, abnormal, number, rotation, repeat,
-                       type, text, options, original_letters, correct)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO questions (id, question_id, inspection_id, key, dataset, product, abnormal, number, rotation,
+                       repeat, type, text, options, original_letters, correct)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 _MODEL = """
@@ -109,13 +110,25 @@ class Journal(JournalReader):
 
     # --------------------------------------------------------------------------------------- setting up
 
-    def create(self, identity: Mapping[str, object], inspections: Iterable[Inspection], root: str) -> None:
+    def create(
+        self,
+        identity: Mapping[str, object],
+        inspections: Iterable[Inspection],
+        root: str,
+        numbers: Iterable[int] | None = None,
+    ) -> None:
         """Write what the run is and all its questions in one transaction: wholly or not at all.
 
-        `root` is where the images are.
+        Args:
+            identity: what makes it this run.
+            inspections: all that it asks.
+            root: where the images are.
+            numbers: of each question, its place in the whole run; None: this is the whole.
         """
+        rows = (row for inspection in inspections for row in _question_rows(inspection))
+        numbered = zip(rows, itertools.count(1)) if numbers is None else zip(rows, numbers, strict=True)
         with explained(self.path), self._reader:
-            self._reader.executemany(_QUESTION, (row for i in inspections for row in _question_rows(i)))
+            self._reader.executemany(_QUESTION, ((number, *row) for row, number in numbered))
             for name, value in (("identity", identity), ("root", root), ("format", FORMAT)):
                 self._reader.execute("INSERT INTO meta VALUES (?, ?)", (name, json.dumps(value)))
 

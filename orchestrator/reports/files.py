@@ -31,5 +31,10 @@ def write_files(run: Run) -> None:
 
 
 def answers_stem(run: Run, model: StoredModel) -> str:
-    """Name a model's files as MMAD does, by the templates that it really had, and the hints if it had any."""
-    return "_".join(filter(None, ("answers", f"{model.shots}_shot", label(run.hints), model.name)))
+    """Name a model's files as MMAD does, by the templates that it really had, and say what it is not.
+
+    That is: with hints if it had any, and of a shard if they are not all answers.
+    """
+    part = f"shard_{run.shard.index}_of_{run.shard.count}" if run.shard else ""
+    words = ("answers", f"{model.shots}_shot", label(run.hints), part, model.name)
+    return "_".join(filter(None, words))

@@ -18,11 +18,12 @@ VERSION = 1
 def summary(run: Run) -> dict[str, Any]:
     """Return the content of summary.json."""
     journal, models = run.journal, run.models
+    note = " ".join(filter(None, (run.part, sentence(run.hints))))
     return {
         "version": VERSION,
         "run": {
             **journal.meta("identity"),
-            **({"note": sentence(run.hints)} if run.hints else {}),
+            **({"note": note} if note else {}),
             "models": {
                 model.name: {"shots": model.shots, "identity": model.identity, "card": model.card}
                 for model in models

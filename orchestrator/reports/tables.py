@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 from rich.console import Console, Group
 from rich.markup import escape
@@ -34,7 +33,7 @@ def show_run(run: Run) -> None:
     console = Console(highlight=False)
     shots = {model.name: model.shots for model in run.models}
     best = bold(run.comparisons, shots)
-    _say(console, run.hints)
+    _say(console, run.part, sentence(run.hints))
     console.print(accuracy_tables(run.scores, run.references, best, console.width, shots, label(run.hints)))
     for name, count in run.unanswered().items():
         console.print(Text(f"\n{name}: {count:,} questions have no answer.", style="red"))
@@ -69,7 +68,7 @@ def show_scores(result: Rescored) -> None:
     """Print what `orchestrator score` found."""
     console = Console(highlight=False)
     best = bold(result.pairs, result.shots)
-    _say(console, result.hints)
+    _say(console, result.part, sentence(result.hints))
     console.print(
         accuracy_tables(
             result.scores, result.references, best, console.width, result.shots, label(result.hints)
@@ -77,9 +76,9 @@ def show_scores(result: Rescored) -> None:
     )
 
 
-def _say(console: Console, hints: Mapping[str, Any]) -> None:
-    if hints:
-        console.print(Text(f"{sentence(hints)}\n", style="bold yellow"), soft_wrap=True)
+def _say(console: Console, *lines: str) -> None:
+    for line in filter(None, lines):
+        console.print(Text(f"{line}\n", style="bold yellow"), soft_wrap=True)
 
 
 def bold(pairs: Pairs, shots: Mapping[str, int]) -> Bold:
