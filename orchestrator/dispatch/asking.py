@@ -22,7 +22,8 @@ from orchestrator.dispatch.call import Call
 from orchestrator.dispatch.faults import CallError, Verdict, one_line
 from orchestrator.dispatch.images import ImageCache
 from orchestrator.dispatch.pace import Pace
-from orchestrator.dispatch.replicas import ModelOverError, Replica, Replicas
+from orchestrator.dispatch.replica import Replica
+from orchestrator.dispatch.replicas import ModelOverError, Replicas
 from orchestrator.dispatch.requests import UnsentError, megabytes, name, next_questions, serialised
 from orchestrator.vocabulary import UNFINISHED, AskedQuestion, Attempt, Inspection, Reply
 
@@ -110,12 +111,12 @@ class Asker:
                         pass  # the next slot waits as long as the replica wants to be left alone
 
     async def _attempt(self, progress: _Progress, questions: Sequence[AskedQuestion]) -> bool:
-        """Make one call. Return whether it brought a reply; False, without an error, is "later"."""
+        """Make one call. Return whether it brought a reply; False, without an error: it does not count."""
         answered = len(progress.answered)
         async with self._replicas.slot(avoid=progress.last) as replica:
             era = replica.limit.era
             try:
-                await self._call(progress, questions, replica)
+                call = await self._call(progress, questions, replica)
             except CallError as error:
                 if error.verdict is Verdict.MODEL:
                     self._replicas.end(f"{replica.endpoint.target} says {error}")
@@ -125,13 +126,18 @@ class Asker:
                     if self._replicas.over:
                         raise ModelOverError from None
                     came = len(progress.answered) > answered
-                    if came or error.verdict is Verdict.LATER:
+                    if came or error.verdict is Verdict.LATER or replica.gone:
                         return came
+                elif error.verdict is Verdict.BROKEN:
+                    self._replicas.broke(replica, str(error))
                 raise
-            self._replicas.succeeded(replica)
+            if call.answered == call.broken.keys():
+                self._replicas.broke(replica, next(reversed(call.broken.values())))
+            else:
+                self._replicas.succeeded(replica)
         return True
 
-    async def _call(self, progress: _Progress, questions: Sequence[AskedQuestion], replica: Replica) -> None:
+    async def _call(self, progress: _Progress, questions: Sequence[AskedQuestion], replica: Replica) -> Call:
         async def keep(reply: Reply) -> None:
             await self._keep(progress, reply)
             self._replicas.answered(replica)
@@ -160,6 +166,7 @@ class Asker:
                 progress.incomplete += 1
                 again = progress.incomplete <= self._pace.incomplete_streams
                 raise CallError(Verdict.AGAIN if again else Verdict.BROKEN, "OK", missing)
+        return call
 
     @contextlib.asynccontextmanager
     async def _recorded(self, progress: _Progress, call: Call, target: str) -> AsyncIterator[None]:

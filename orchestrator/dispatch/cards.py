@@ -27,6 +27,27 @@ def differences(one: ModelIdentity, other: ModelIdentity) -> list[str]:
     ]
 
 
+def shortfalls(card: ModelCard, other: ModelCard) -> list[str]:
+    """Return, for people, each thing that `card` promises and `other` cannot take: "2 images, not 3".
+
+    A run plans what it sends by the first card, so a replica that takes less would refuse it.
+    """
+    limits = (
+        ("images", card.max_images, other.max_images),
+        ("bytes in a request", card.max_request_bytes, other.max_request_bytes),
+    )
+    abilities = (
+        ("conversation history", card.conversation_history, other.conversation_history),
+        ("thinking", card.chain_of_thought, other.chain_of_thought),
+        ("option scores", card.option_scores, other.option_scores),
+        ("questions without images", card.text_only, other.text_only),
+        ("anomaly maps", card.anomaly_map, other.anomaly_map),
+    )
+    return [f"{less} {what}, not {number}" for what, number, less in limits if less < number] + [
+        f"no {what}" for what, able, still in abilities if able and not still
+    ]
+
+
 def unsupported(card: ModelCard, prompting: Prompting, *, hints: bool = False) -> list[str]:
     """Return, for people, everything that is asked of a model but that it cannot do. Empty: it can do all.
 

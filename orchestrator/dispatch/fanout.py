@@ -103,21 +103,20 @@ class _Part:
 
     async def _run(self, inspections: Iterator[Inspection]) -> None:
         async with self.replicas, asyncio.TaskGroup() as group:
-            room = asyncio.Semaphore(self.replicas.capacity)
             for inspection in _taken(inspections):
                 kept = self._recorder.kept(self.model.name, inspection)
                 if not next_questions(inspection, kept, history=False):
                     await asyncio.sleep(0)  # thousands may be answered already: let the others work
                     continue
-                await room.acquire()
+                await self.replicas.room.take()
                 if self.replicas.over:
                     self._cut_short = True
                     break
-                task = group.create_task(self._ask(inspection, dict(kept), room))
+                task = group.create_task(self._ask(inspection, dict(kept)))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
 
-    async def _ask(self, inspection: Inspection, kept: dict[str, Reply], room: asyncio.Semaphore) -> None:
+    async def _ask(self, inspection: Inspection, kept: dict[str, Reply]) -> None:
         try:
             await self._asker.ask(inspection, kept)
         except (ModelOverError, asyncio.CancelledError) as error:
@@ -129,7 +128,7 @@ class _Part:
         except Exception as error:
             self._give_up(error)
         finally:
-            room.release()
+            self.replicas.room.give_back()
 
     def _give_up(self, error: BaseException) -> None:
         self._cut_short = True

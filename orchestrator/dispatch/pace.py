@@ -29,6 +29,8 @@ class Pace:
     cool_down_seconds: float = 0.5
     """Between the first and the second probe of a replica that is out of reach; doubles from there on."""
     cool_down_max_seconds: float = 15.0
+    look_seconds: float = 5.0
+    """Between looks at a directory of replicas; it is also looked at whenever one is out of reach."""
     drain_seconds: float = 20.0
     """For the work under way to finish once the run is to stop."""
     first_in_flight: int = 4
@@ -40,6 +42,8 @@ class Pace:
     They, and those that are under way by then, are kept as failed: a run with `--retry-failed` asks them
     again. To hold their failures back instead would make a reply wait for other inspections.
     """
+    useless_in_a_row: int = 3
+    """Calls to one replica that come to nothing by its own fault, until it rests while others are well."""
     timeouts_in_a_row: int = 3
     """Rounds of calls at every replica that time out without one reply, until the model is given up.
 

@@ -5,6 +5,10 @@ GetModel has shown that it is well and still the same model. So a replica that i
 attempts, a restart with another checkpoint is noticed before anything is asked of it, and an inspection
 that kills its service is given up after its attempts, since only what was sent to a replica in good health
 is counted.
+
+Where a model has a directory, an address that it lists newly sits on the bench first, too, and one that
+answers as another model is left out and looked at now and then: it may be what a name points to by mistake,
+or for a moment. Where all addresses are the user's own, there is nobody to turn to, and the model ends.
 """
 
 from __future__ import annotations
@@ -13,49 +17,28 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from types import TracebackType
 from typing import Self
 
 from orchestrator.dispatch import ConnectedModel, Effort, Observer
-from orchestrator.dispatch.cards import differences
-from orchestrator.dispatch.client import Client
+from orchestrator.dispatch.cards import differences, shortfalls
+from orchestrator.dispatch.countdown import Countdown
 from orchestrator.dispatch.faults import CallError, Verdict, one_line
-from orchestrator.dispatch.limit import AdaptiveLimit
+from orchestrator.dispatch.membership import Membership
 from orchestrator.dispatch.pace import Pace
-from orchestrator.vocabulary import Endpoint
+from orchestrator.dispatch.replica import Replica, state
+from orchestrator.dispatch.room import Room
+from orchestrator.vocabulary import ModelCard
 
 logger = logging.getLogger(__name__)
 
 _SHORTEST_REST_SECONDS = 0.1
 """A service that asks for no time at all would be asked without end."""
-_REST_TO_TELL_SECONDS = 1.0
 
 
 class ModelOverError(Exception):
     """Nothing more is asked of this model. `Replicas.over` says why."""
-
-
-class Replica:
-    """One address of a model, and how it is doing."""
-
-    def __init__(self, endpoint: Endpoint, client: Client, limit: AdaptiveLimit) -> None:
-        self.endpoint = endpoint
-        self.client = client
-        self.limit = limit
-        self.in_flight = 0
-        self.strikes = 0
-        """Failed calls and probes since the last call that ended well."""
-        self.silent_rounds = 0
-        """Rounds of calls since its last reply that have timed out."""
-        self.silent_about: set[str] = set()
-        """The inspections of those calls."""
-        self.benched = False
-        self.trouble = ""
-        """Why a probe found it unfit; "" on the bench means that the probe is still under way."""
-        self.next_probe_at = 0.0
-        self.resting_until = 0.0
-        """It has asked to be left alone until then (monotonic clock)."""
 
 
 class Replicas:
@@ -64,44 +47,41 @@ class Replicas:
     def __init__(self, model: ConnectedModel, effort: Effort, pace: Pace, observer: Observer) -> None:
         self.over = ""
         """Why nothing more is asked of this model; "" while it goes on."""
-        self.capacity = 0
-        """Inspections that all replicas together can have under way, once their limits have grown."""
+        self.room = Room()
+        """For the inspections that all replicas together can have under way, once their limits have grown."""
         self._model = model
         self._effort = effort
         self._pace = pace
         self._observer = observer
         self._shown = ""
-        self._replicas: list[Replica] = []
-        self._probes: set[asyncio.Task[None]] = set()
+        self._told: set[tuple[str, str]] = set()
+        self._members: Membership
+        self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._over_event = asyncio.Event()
-        self._turned_away: asyncio.TimerHandle | None = None
+        self._patience = Countdown(self._lose_patience)
+        """Runs while no replica is in reach."""
+        self._turned_away_seconds = (
+            pace.turned_away_patiences * effort.patience_seconds + effort.timeout_seconds
+        )
+        self._turned_away = Countdown(self._give_up_turned_away)
         """Runs from the first "later" after the last reply of any replica."""
         self._latest_refusal = ""
-        self._patience: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> Self:
-        card = self._model.card
-        most = min(card.max_in_flight, self._effort.concurrency or card.max_in_flight)
-        self._replicas = [
-            Replica(
-                endpoint,
-                Client(endpoint, self._pace),
-                AdaptiveLimit(self._pace.first_in_flight, most),
-            )
-            for endpoint in self._model.endpoints
-        ]
-        self.capacity = sum(replica.limit.maximum for replica in self._replicas)
+        self._members = Membership(self._model, self._effort, self._pace)
+        self.room.resize(self._members.capacity())
+        self._start(self._members.follow(self._moved, self._unreadable))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop_timers()
-        for probe in self._probes:
-            probe.cancel()
-        await asyncio.gather(*self._probes, return_exceptions=True)
-        await asyncio.gather(*(replica.client.close() for replica in self._replicas))
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._members.close()
 
     @contextlib.asynccontextmanager
     async def slot(self, avoid: Replica | None = None) -> AsyncIterator[Replica]:
@@ -122,26 +102,51 @@ class Replicas:
         finally:
             replica.in_flight -= 1
             self._wake()
+            if replica.gone:
+                self._resize()
+                await self._members.close_if_idle(replica)
 
     async def pause(self, seconds: float) -> None:
         """Sleep, but no longer than the model goes on."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._over_event.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._over_event.wait()
 
     def answered(self, replica: Replica) -> None:
         """Take note of a reply."""
-        self._heard(replica)
-        if self._turned_away is not None:
-            self._turned_away.cancel()
-            self._turned_away = None
+        replica.heard()
+        self._turned_away.stop()
 
     def succeeded(self, replica: Replica) -> None:
         """Take note of a call that ended well."""
         replica.strikes = 0
+        replica.useless_calls = 0
         replica.limit.succeeded()
+
+    def broke(self, replica: Replica, failure: str) -> None:
+        """Take note of a call that brought nothing, by the service's own fault.
+
+        It ends quickly, so the replica would be the least busy one, and attract what others could answer. It
+        rests, longer each time, unless the others fail as well: then the fault lies in what is asked, or in
+        the model.
+        """
+        replica.useless_calls += 1
+        excess = replica.useless_calls - self._pace.useless_in_a_row
+        others = [other for other in self._members.replicas if other is not replica]
+        if excess < 0 or not any(not other.benched and not other.useless_calls for other in others):
+            return
+        replica.limit.congested(replica.limit.era)
+        self._rest(replica, self._pace.cool_down(excess + 2, self._effort.patience_seconds / 4))
+        self._tell(
+            "broken",
+            replica,
+            f"fails on its own: {failure}. It is asked less as long as it does, and others are asked instead",
+        )
 
     def failed(self, replica: Replica, era: int, error: CallError, inspection_id: str) -> None:
         """Take note of a call, started in the limit's `era`, that ended with a passing fault."""
+        if replica.gone:
+            return
         if error.code == "DEADLINE_EXCEEDED":
             replica.silent_about.add(inspection_id)
             replica.silent_rounds += era == replica.limit.era  # once for all the calls of a round
@@ -161,6 +166,7 @@ class Replicas:
             self.over = reason
             self._over_event.set()
             self._stop_timers()
+            self.room.open()
             self._wake()
 
     def end_by_fault(self, error: BaseException) -> None:
@@ -171,7 +177,7 @@ class Replicas:
     def _free(self, avoid: Replica | None) -> Replica | None:
         """Return the least busy replica that has a place; never `avoid` while another is well."""
         now = time.monotonic()
-        well = [r for r in self._replicas if not r.benched and r.resting_until <= now]
+        well = [replica for replica in self._members.replicas if replica.well(now)]
         free = []
         for replica in [r for r in well if r is not avoid] or well:
             if replica.in_flight >= replica.limit.value:
@@ -184,36 +190,25 @@ class Replicas:
 
     def _give_up_if_hung(self) -> None:
         number = self._pace.timeouts_in_a_row
-        if any(r.silent_rounds < number and not r.trouble for r in self._replicas):
+        if any(r.silent_rounds < number and not r.trouble for r in self._members.replicas):
             return
-        about = set().union(*(replica.silent_about for replica in self._replicas))
+        about = set().union(*(replica.silent_about for replica in self._members.replicas))
         if len(about) > 1:  # it is not one inspection's fault
             self.end(
                 f"no answer within {self._effort.timeout_seconds:g} s, {number} times in a row or more: "
                 "it hangs, or it needs longer. Restart the service, or raise --timeout"
             )
 
-    @staticmethod
-    def _heard(replica: Replica) -> None:
-        replica.silent_rounds = 0
-        replica.silent_about.clear()
-
     def _note_refusal(self, replica: Replica, error: CallError) -> None:
         """A timer, as the waits that a replica asks for may be longer than anyone's patience."""
-        self._latest_refusal = f"{replica.endpoint.target}: {error}"
-        if self._turned_away is None and not self.over:
-            seconds = (
-                self._pace.turned_away_patiences * self._effort.patience_seconds
-                + self._effort.timeout_seconds
-            )
-            self._turned_away = asyncio.get_running_loop().call_later(
-                seconds, self._give_up_turned_away, seconds
-            )
+        self._latest_refusal = f"{replica.target}: {error}"
+        if not self._turned_away.running and not self.over:
+            self._turned_away.start(self._turned_away_seconds)
 
-    def _give_up_turned_away(self, seconds: float) -> None:
+    def _give_up_turned_away(self) -> None:
         self.end(
-            f"turned away for {seconds:.0f} s without one answer ({self._latest_refusal}): others may be "
-            "using it. Run again when it has room"
+            f"turned away for {self._turned_away_seconds:.0f} s without one answer ({self._latest_refusal}): "
+            "others may be using it. Run again when it has room"
         )
 
     def _rest(self, replica: Replica, seconds: float) -> None:
@@ -228,16 +223,9 @@ class Replicas:
 
     def _bench(self, replica: Replica) -> None:
         replica.benched = True
-        task = asyncio.create_task(self._probe_until_well(replica))
-        self._probes.add(task)
-        task.add_done_callback(self._probed)
-        if all(other.benched for other in self._replicas) and self._patience is None:
-            self._start_patience_timer()
-
-    def _probed(self, task: asyncio.Task[None]) -> None:
-        self._probes.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self.end_by_fault(error)
+        replica.probe = self._start(self._probe_until_well(replica))
+        self._members.look_soon()
+        self._mind_patience()
 
     async def _probe_until_well(self, replica: Replica) -> None:
         while not self.over:
@@ -246,75 +234,117 @@ class Replicas:
                 replica.next_probe_at = time.monotonic() + wait
                 self._show()
                 await self.pause(wait)
+                self._members.look_soon()
             try:
                 card = await replica.client.get_model(self._pace.probe_seconds)
             except CallError as error:
                 replica.trouble = str(error)
             else:
                 if card.state == "ready":
-                    self._welcome(replica, differences(self._model.card.identity, card.identity))
-                    return
-                replica.trouble = f"{card.state}: {card.state_detail}" if card.state_detail else card.state
-                if card.state == "loading" and self._patience is not None:
-                    self._start_patience_timer()  # weights take their time: the replica is in reach
+                    if self._is_the_model(replica, card):
+                        self._welcome(replica, card)
+                        return
+                else:
+                    self._wait_for(replica, card)
             replica.strikes = max(replica.strikes + 1, 2)
 
-    def _welcome(self, replica: Replica, differing: list[str]) -> None:
-        if differing:
-            self.end(
-                f"{replica.endpoint.target} answers as another model than at the start of the run: "
-                + "; ".join(differing)
-            )
-            return
+    def _wait_for(self, replica: Replica, card: ModelCard) -> None:
+        replica.trouble = f"{card.state}: {card.state_detail}" if card.state_detail else card.state
+        if card.state == "loading" and self._patience.running and not replica.foreign:
+            self._patience.start(self._effort.patience_seconds)  # weights take their time: it is in reach
+
+    def _is_the_model(self, replica: Replica, card: ModelCard) -> bool:
+        """Whether it is; if not, end the model, or leave the replica out where there may be others."""
+        problem = ""
+        if differing := differences(self._model.card.identity, card.identity):
+            problem = f"answers as another model than at the start of the run: {'; '.join(differing)}"
+        elif self._model.directory is not None and (short := shortfalls(self._model.card, card)):
+            problem = f"cannot do what the run asks for: {'; '.join(short)}"
+        replica.foreign = problem != ""
+        if problem and self._model.directory is None:
+            self.end(f"{replica.target} {problem}")
+        elif problem:
+            replica.accepted = False
+            replica.trouble = problem
+            self._resize()
+            self._tell("foreign", replica, f"{problem}. It is left out")
+        return not problem
+
+    def _welcome(self, replica: Replica, card: ModelCard) -> None:
+        if not replica.accepted:
+            replica.accepted = True
+            replica.limit = self._members.limit(card)
+            self._resize()
+            self._tell("joined", replica, "has joined")
         replica.benched = False
-        self._heard(replica)
+        replica.heard()
         replica.trouble = ""
-        self._stop_patience_timer()
+        self._patience.stop()
         self._show()
         self._wake()
 
-    def _start_patience_timer(self) -> None:
-        self._stop_patience_timer()
-        if not self.over:
-            self._patience = asyncio.get_running_loop().call_later(
-                self._effort.patience_seconds, self._lose_patience
+    def _moved(self, come: Sequence[Replica], gone: Sequence[Replica]) -> None:
+        for replica in gone:
+            if replica.probe is not None:
+                replica.probe.cancel()
+            if replica.accepted:
+                self._tell("gone", replica, "is gone")
+        for replica in come:
+            self._bench(replica)
+        self._resize()
+        self._mind_patience()
+        self._show()
+
+    def _unreadable(self, reason: str) -> None:
+        if ("unreadable", reason) not in self._told:
+            self._told.add(("unreadable", reason))
+            self._observer.note(self._model.name, f"goes on with the replicas that it has: {reason}")
+
+    def _tell(self, kind: str, replica: Replica, text: str) -> None:
+        """Say it once for each address, as one may come and go all the time."""
+        if (kind, replica.target) not in self._told:
+            self._told.add((kind, replica.target))
+            self._observer.note(
+                self._model.name, one_line(f"{replica.target} ({replica.endpoint.origin}) {text}")
             )
 
-    def _stop_timers(self) -> None:
-        self._stop_patience_timer()
-        if self._turned_away is not None:
-            self._turned_away.cancel()
+    def _resize(self) -> None:
+        if not self.over:
+            self.room.resize(self._members.capacity())
 
-    def _stop_patience_timer(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
+    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.end_by_fault(error)
+
+    def _mind_patience(self) -> None:
+        in_reach = any(not replica.benched for replica in self._members.replicas)
+        if not in_reach and not self._patience.running and not self.over:
+            self._patience.start(self._effort.patience_seconds)
 
     def _lose_patience(self) -> None:
-        troubles = "; ".join(f"{r.endpoint.target}: {r.trouble or 'no answer'}" for r in self._replicas)
-        self.end(f"out of reach for {self._effort.patience_seconds:g} s ({troubles})")
+        reasons = [f"{r.target}: {r.trouble or 'no answer'}" for r in self._members.replicas]
+        reasons = reasons or ["no address is left"]
+        if self._members.trouble:
+            reasons.append(self._members.trouble)
+        self.end(f"out of reach for {self._effort.patience_seconds:g} s ({'; '.join(reasons)})")
+
+    def _stop_timers(self) -> None:
+        self._patience.stop()
+        self._turned_away.stop()
 
     def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
 
     def _show(self) -> None:
-        text = self._state()
+        text = state(self._members.replicas, self._latest_refusal, time.monotonic())
         if text != self._shown:
             self._shown = text
             self._observer.state(self._model.name, text)
-
-    def _state(self) -> str:
-        now = time.monotonic()
-        number = len(self._replicas)
-        if out := [replica for replica in self._replicas if replica.trouble]:
-            wait = max(0.0, min(replica.next_probe_at for replica in out) - now)
-            return (
-                f"{len(out)} of {number} replicas out of reach, next try in {wait:.0f} s "
-                f"({out[0].endpoint.target}: {out[0].trouble})"
-            )
-        wait = min(replica.resting_until for replica in self._replicas) - now
-        if wait >= _REST_TO_TELL_SECONDS:
-            said = f" ({self._latest_refusal})" if self._latest_refusal else ""
-            return f"{number} of {number} replicas say to come later, next try in {wait:.0f} s{said}"
-        return ""
