@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Iterator, Sequence
 
+from mmad_answer import uniform
 from mmad_answer.model import Capabilities, Card, Inspection, Model, NoOptions, Reply
-from mmad_answer.uniform import draw
 from mmad_answer.version import __version__
 
 
@@ -42,4 +43,6 @@ class Chance(Model[NoOptions]):
             if inspection.stopped.is_set():
                 continue
             for question in inspection.questions:
-                yield Reply(inspection, question.question_id, draw(question, inspection.generation))
+                answer = uniform.draw(question, inspection.generation)
+                answer = dataclasses.replace(answer, reasoning=uniform.analysis(inspection))
+                yield Reply(inspection, question.question_id, answer)

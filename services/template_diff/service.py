@@ -88,6 +88,7 @@ class TemplateDiff(Model[NoOptions]):
                 if inspection.stopped.is_set():
                     break
                 answer = _answer(question, inspection.generation, look)
+                answer = dataclasses.replace(answer, reasoning=uniform.analysis(inspection))
                 if wants_map and (inspected := look()) is not None:
                     content = anomaly_map(inspected.finding.heat)
                     answer = dataclasses.replace(

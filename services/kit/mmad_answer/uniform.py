@@ -1,11 +1,13 @@
-"""The random answer, for models that answer some or all questions by chance: one rule, so that they agree."""
+"""What models say that answer some or all questions by chance: one rule for all, so that they agree."""
 
 from __future__ import annotations
 
 import hashlib
 import math
 
-from mmad_answer.model import Answer, Generation, OptionScore, Question
+from mmad_answer.model import Answer, ChainOfThought, Generation, Inspection, OptionScore, Question
+
+_NO_ANALYSIS = "none: this baseline does not think"
 
 
 def draw(question: Question, generation: Generation) -> Answer:
@@ -18,3 +20,13 @@ def draw(question: Question, generation: Generation) -> Answer:
     if generation.option_scores:
         scores = tuple(OptionScore(each, math.log(1 / len(letters))) for each in letters)
     return Answer(letter, option_scores=scores)
+
+
+def analysis(inspection: Inspection) -> str:
+    """Return what stands for the inspection's analysis, each answer's reasoning, where nothing is analysed.
+
+    It is what an earlier call made, if this one brings it along; "" where no analysis was asked for.
+    """
+    if inspection.chain_of_thought is not ChainOfThought.PER_INSPECTION:
+        return ""
+    return inspection.analysis or _NO_ANALYSIS

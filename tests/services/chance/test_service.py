@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mmad_answer.model import Generation, Inspection, NoOptions, Option, Question
+from mmad_answer.model import ChainOfThought, Generation, Inspection, NoOptions, Option, Question
 
 FOLDER = Path(__file__).parents[3] / "services" / "chance"
 
@@ -106,3 +106,16 @@ def test_the_card_says_that_it_never_looks_and_takes_everything(chance):
     assert (able.option_scores, able.conversation_history, able.chain_of_thought) == (True, True, True)
     assert "looks at nothing" in card.notes[0]
     assert card.revision
+
+
+def test_what_stands_for_an_analysis_is_the_same_with_each_answer_or_the_one_that_was_brought(chance):
+    def reasonings(**fields):
+        asked = inspection(["q1", "q2"], **fields)
+        return [reply.outcome.reasoning for reply in chance.answer([asked])]
+
+    once = {"chain_of_thought": ChainOfThought.PER_INSPECTION}
+    made = reasonings(**once)
+    assert made[0]
+    assert made[0] == made[1]
+    assert reasonings(**once, analysis="a scratch") == ["a scratch"] * 2
+    assert reasonings() == ["", ""]
