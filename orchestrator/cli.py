@@ -13,12 +13,10 @@ from typing import Annotated
 
 import typer
 
-from orchestrator import cli_check, cli_data, cli_hints, cli_new_service
+from orchestrator import cli_check, cli_data, cli_hints, cli_merge, cli_models, cli_new_service
 from orchestrator.cli_options import with_run_options
 from orchestrator.formats import ExportFormat, ScoringProtocol
 from orchestrator.options import RunOptions
-
-FINISHED_WITH_FAILURES = 3
 
 app = typer.Typer(
     help="Ask multimodal models about industrial images, and score what they say.",
@@ -54,11 +52,9 @@ def run(options: RunOptions) -> None:
     Exit codes: 0 all is answered; 3 finished, with failed questions; 2 wrong use; 130 interrupted. The same
     command goes on where an interrupted or killed one stopped.
     """
-    from orchestrator import session
+    from orchestrator import cli_results, session
     from orchestrator.describe import describe
-    from orchestrator.reports import tables
     from orchestrator.reports.terminal import Screen
-    from orchestrator.results import SUMMARY_FILE
 
     screen = Screen()
     if not options.dry_run:
@@ -72,16 +68,13 @@ def run(options: RunOptions) -> None:
             typer.echo(describe(plan, amounts))
         return
     with session.run(options, plan, command=sys.argv, screen=screen) as done:
-        if options.json_output:
-            typer.echo((done.folder / SUMMARY_FILE).read_text(encoding="utf-8"), nl=False)
-        else:
-            tables.show_run(done)
-        if done.unanswered():
-            raise typer.Exit(FINISHED_WITH_FAILURES)
+        cli_results.show(done, as_json=options.json_output)
 
 
 app.command("run")(with_run_options(run))
 app.command("hints")(cli_hints.hints)
+app.command("merge")(cli_merge.merge)
+app.command("models")(cli_models.models)
 app.command("check")(cli_check.check)
 app.command("new-service")(cli_new_service.new_service)
 

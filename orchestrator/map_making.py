@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.dispatch import ConnectedModel, Effort, Prompting
+from orchestrator.endpoints.discovery.where import VARIABLE as DISCOVER_VARIABLE
 from orchestrator.endpoints.participants import given_endpoints, local_services, model_names
 from orchestrator.errors import Interrupted, UserError
 from orchestrator.hints.formats import HintError, refuse_shared
@@ -27,11 +29,11 @@ from orchestrator.recording import Progress
 from orchestrator.reports.terminal import Screen
 from orchestrator.results import open_run
 from orchestrator.runfolder import locked
-from orchestrator.session import prepare
+from orchestrator.session import check_participants, prepare
 from orchestrator.settings_file import SETTINGS_FILE, read_settings
-from orchestrator.vocabulary import Attempt, Inspection, ModelCard, Outcome, Reply
+from orchestrator.vocabulary import Attempt, Endpoint, Inspection, ModelCard, Outcome, Reply
 
-_PARTICIPANTS: Final = ("local", "endpoint", "endpoints")
+_PARTICIPANTS: Final = ("local", "endpoint", "endpoints", "discover")
 _FAILURES_KEPT: Final = 5
 _PROMPTING: Final = Prompting(anomaly_map=True)
 
@@ -53,8 +55,8 @@ def settings(who: str, given: Mapping[str, Any]) -> RunOptions:
     """Return the settings under which maps are made.
 
     Args:
-        who: a local service's name, NAME=TARGET, or a run's folder: the model in it that gives maps is asked
-            about its images with its templates.
+        who: a local service's name, NAME=TARGET, with `discover` the name of a model that runs, or a run's
+            folder: the model in it that gives maps is asked about its images with its templates.
         given: settings from the command line, by name; they count more than a run's own.
 
     Raises:
@@ -65,7 +67,10 @@ def settings(who: str, given: Mapping[str, Any]) -> RunOptions:
         if any(name in given for name in _PARTICIPANTS):  # it is somewhere else now
             values = {name: value for name, value in values.items() if name not in _PARTICIPANTS}
         return parse(values | dict(given))
-    which = "endpoint" if "=" in who else "local"
+    if "=" in who:
+        which = "endpoint"
+    else:
+        which = "model" if "discover" in given or os.environ.get(DISCOVER_VARIABLE) else "local"
     return parse({**given, which: [who, *given.get(which, ())]})
 
 
@@ -89,7 +94,7 @@ def make_maps(options: RunOptions, out: Path, screen: Screen) -> Made:
         UserError: for anything that the person can mend. The maps that came are kept.
         Interrupted: after Ctrl-C, once what was under way has been kept.
     """
-    model_names(options, given_endpoints(options))
+    check_participants(options)
     plan = prepare(options, screen)
     refuse_shared([sample.key for sample in plan.samples])
     work = _Work(plan, options, out, screen)
@@ -112,11 +117,17 @@ class _Work:
 
     async def run(self) -> Made:
         # Imported here, so that `--help` needs no gRPC.
-        from orchestrator.endpoints.connect import connect_able
-        from orchestrator.endpoints.local import LocalServices
+        from orchestrator.endpoints.discovery.joining import discovered
 
         given = given_endpoints(self.options)
-        names = model_names(self.options, given)
+        async with discovered(self.options, given, self.screen.note) as found:
+            return await self._work(given, found)
+
+    async def _work(self, given: Sequence[Endpoint], found: Sequence[ConnectedModel]) -> Made:
+        from orchestrator.endpoints.connect import connect, refuse_unable
+        from orchestrator.endpoints.local import LocalServices
+
+        names = model_names(self.options, given, [model.name for model in found])
         local = local_services(self.options, names)
         note = self.screen.note
         folder = MapFolder(self.out)
@@ -125,11 +136,12 @@ class _Work:
             services = LocalServices(local, self.out / "services", self.options.wait, note)
             async with services as own:
                 endpoints = [each for each in (*given, *own) if each.name in names]
-                models = await connect_able(endpoints, self.options.wait, note, _PROMPTING)
+                models = [*await connect(endpoints, self.options.wait, note), *found]
                 if len(models) > 1:
                     raise UserError(
                         f"One detector makes the maps of a folder, and here are: {', '.join(names)}."
                     )
+                refuse_unable(models, _PROMPTING)
                 return await self._make(models[0], folder)
 
     async def _make(self, model: ConnectedModel, folder: MapFolder) -> Made:

@@ -196,10 +196,13 @@ class RunOptions(Protocol):
     """A model's address: host:port, unix:///path or dns:///name:port. The same NAME again: a replica."""
     endpoints: Annotated[Path | None, _option(_WHO, "FILE")] = None
     """A YAML file of addresses."""
+    discover: Annotated[str | None, _option(_WHO, "docker[:PROJECT]|HOST:PORT")] = None
+    """Find running models: by the Docker engine's labels (of one Compose project), or behind a name that
+    resolves to all of them (default, if none of the above is given: MMAD_DISCOVER, else docker)."""
     model: Annotated[tuple[str, ...], _option(_WHO, "NAME")] = ()
     """Of all these, ask only the models of these names. May be repeated."""
     wait: Annotated[float, _option(_WHO, "SECONDS", ge=0)] = 120.0
-    """How long to wait for models that are still loading."""
+    """How long to wait for models that are still starting."""
 
     out: Annotated[Path | None, _option(_EFFORT, "DIR")] = None
     """The run's folder (default: runs/DATE-DATA-FINGERPRINT, or the unfinished run of the same kind)."""
@@ -216,9 +219,6 @@ class RunOptions(Protocol):
     json_output: Annotated[bool, _option(_EFFORT), Field(alias="json")] = False
     """Print summary.json instead of the table."""
 
-    @pydantic.field_validator("local", "endpoint", "model", mode="before")
-    @classmethod
-    def _one_name_is_many(cls, value: object) -> object:
     @pydantic.field_validator("shard", mode="before")
     @classmethod
     def _known_shard(cls, value: Any) -> Any:
@@ -228,9 +228,14 @@ class RunOptions(Protocol):
     def _shard_as_given(self, value: Shard | None) -> str | None:
         return str(value) if value else None
 
+    @pydantic.field_validator("local", "endpoint", "model", mode="before")
+    @classmethod
+    def _one_name_is_many(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
 
-    @pydantic.field_validator("data", "hints", "instruction_from", "endpoints", "out", mode="before")
+    @pydantic.field_validator(
+        "data", "hints", "instruction_from", "endpoints", "discover", "out", mode="before"
+    )
     @classmethod
     def _not_empty(cls, value: object, info: pydantic.ValidationInfo) -> object:
         # No hints, or the current folder as a run's, would be taken for what was meant.
@@ -265,7 +270,7 @@ class RunOptions(Protocol):
 
 MAP_SETTINGS: Final = (
     *("data", "only", "exclude", "type", "limit", "seed", "shots", "templates"),
-    *("local", "endpoint", "endpoints", "wait", "concurrency", "timeout", "patience"),
+    *("local", "endpoint", "endpoints", "discover", "wait", "concurrency", "timeout", "patience"),
 )
 """The settings that `orchestrator hints` takes, too."""
 

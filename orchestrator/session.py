@@ -22,8 +22,9 @@ from orchestrator.dataset.locate import locate
 from orchestrator.dataset.reading import read
 from orchestrator.describe import Amount, amount
 from orchestrator.dispatch import ConnectedModel, Effort, Prompting
-from orchestrator.endpoints.participants import given_endpoints, local_services, model_names
-from orchestrator.errors import DiskFullError, Interrupted, UserError
+from orchestrator.endpoints.discovery.where import where_to_look
+from orchestrator.endpoints.participants import given_endpoints, local_services, model_names, named
+from orchestrator.errors import DiskFullError, EndpointError, Interrupted, UserError
 from orchestrator.hints.label import sentence
 from orchestrator.instruction import read_instruction
 from orchestrator.interruption import Interruption
@@ -40,16 +41,16 @@ from orchestrator.plan import (
     fit,
     identity,
     inspections,
-)
     question_numbers,
+)
 from orchestrator.recording import Progress, Recording
 from orchestrator.reports.files import write_files
 from orchestrator.reports.terminal import Screen
 from orchestrator.results import Run
 from orchestrator.runfolder import check_identity, check_model, default_folder, locked
 from orchestrator.settings_file import SETTINGS_FILE, settings_text
-from orchestrator.vocabulary import Endpoint, Inspection, ModelCard, Outcome
 from orchestrator.shards import part_sentence
+from orchestrator.vocabulary import Endpoint, Inspection, ModelCard, Outcome
 
 _RUNS = Path("runs")
 
@@ -88,10 +89,19 @@ def _protocol(options: RunOptions) -> Protocol:
 def check_participants(options: RunOptions) -> None:
     """Find what is wrong with the models' names and addresses, before a data set is read or drawn.
 
+    No model is asked anything, and none is waited for.
+
     Raises:
         UserError: naming it.
     """
-    model_names(options, given_endpoints(options))
+    given = given_endpoints(options)
+    if (where := where_to_look(options)) is None:
+        model_names(options, given)
+        return
+    from orchestrator.endpoints.discovery.joining import check
+
+    named(options, given)
+    check(where)
 
 
 def run(
@@ -123,24 +133,37 @@ def run(
 
 
 def dry_run(options: RunOptions, plan: Plan | None = None, screen: Screen | None = None) -> dict[str, Amount]:
-    """Return how much each model would be asked, by name; "any model" where none is named.
+    """Return how much each model would be asked, by name; "any model" where none is named or found.
 
     Models that run already are asked for their card; local ones are not started, so their room is not known.
 
     Raises:
         UserError: as `run` would, for the settings, the data and the addresses.
     """
-    from orchestrator.endpoints.connect import connect
-
     screen = screen or Screen(quiet=True)
     plan = plan or prepare(options, screen)
-    given = given_endpoints(options)
-    names = model_names(options, given) if given or options.local else []
-    asked = [endpoint for endpoint in given if endpoint.name in names]
-    connected = run_loop(connect(asked, options.wait, screen.note)) if asked else []
-    cards = {model.name: model.card for model in connected}
+    names, cards = run_loop(_cards(options, screen))
     room = {name: cards[name].max_images if name in cards else None for name in names}
     return {name: amount(plan, images) for name, images in (room or {"any model": None}).items()}
+
+
+async def _cards(options: RunOptions, screen: Screen) -> tuple[list[str], dict[str, ModelCard]]:
+    """Return the names of those who would be asked, and the cards of those of them that run already."""
+    from orchestrator.endpoints.connect import connect
+    from orchestrator.endpoints.discovery.joining import discovered
+
+    given = given_endpoints(options)
+    try:
+        async with discovered(options, given, screen.note) as found:
+            names = model_names(options, given, [model.name for model in found])
+    except EndpointError as error:
+        if options.discover or options.model or given or options.local:
+            raise
+        screen.note(str(error))  # what would be asked can be said all the same
+        return [], {}
+    asked = [endpoint for endpoint in given if endpoint.name in names]
+    connected = await connect(asked, options.wait, screen.note) if asked else []
+    return names, {model.name: model.card for model in (*connected, *found)}
 
 
 @dataclasses.dataclass
@@ -163,10 +186,16 @@ class _Session:
 
     async def work(self) -> Run:
         # Imported here, so that `--help` and `--dry-run` need no gRPC.
-        from orchestrator.endpoints.local import LocalServices
+        from orchestrator.endpoints.discovery.joining import discovered
 
         given = given_endpoints(self.options)
-        names = model_names(self.options, given)
+        async with discovered(self.options, given, self.screen.note) as found:
+            return await self._work(given, found)
+
+    async def _work(self, given: Sequence[Endpoint], found: Sequence[ConnectedModel]) -> Run:
+        from orchestrator.endpoints.local import LocalServices
+
+        names = model_names(self.options, given, [model.name for model in found])
         folder = self.folder = self.options.out or default_folder(
             _RUNS,
             datetime.date.today().isoformat(),
@@ -183,7 +212,7 @@ class _Session:
                 local = local_services(self.options, names)
                 services = LocalServices(local, folder / "services", self.options.wait, self.screen.note)
                 async with services as own:
-                    models = await self._connect([e for e in (*given, *own) if e.name in names])
+                    models = await self._connect([e for e in (*given, *own) if e.name in names], found)
                     self._set_up(folder, journal, models)
                     await self._ask(folder, journal, models)
             # After the journal is closed, so that it is one whole file; still under the lock, because nobody
@@ -193,13 +222,14 @@ class _Session:
             write_files(done)
         return done
 
-    async def _connect(self, endpoints: Sequence[Endpoint]) -> list[ConnectedModel]:
-        from orchestrator.endpoints.connect import connect_able
+    async def _connect(
+        self, endpoints: Sequence[Endpoint], found: Sequence[ConnectedModel]
+    ) -> list[ConnectedModel]:
+        from orchestrator.endpoints.connect import connect, refuse_unable
 
-        hints = self.plan.hints is not None
-        return await connect_able(
-            endpoints, self.options.wait, self.screen.note, self._prompting(), hints=hints
-        )
+        models = [*await connect(endpoints, self.options.wait, self.screen.note), *found]
+        refuse_unable(models, self._prompting(), hints=self.plan.hints is not None)
+        return models
 
     def _set_up(self, folder: Path, journal: Journal, models: Sequence[ConnectedModel]) -> None:
         """Give a new journal its questions, and enter the models, if they are those that it may know.
@@ -223,7 +253,9 @@ class _Session:
                 name=model.name,
                 # With its shots: a replica that takes fewer images would be asked something else.
                 identity=dataclasses.asdict(who) | {"settings": dict(who.settings), "shots": shots},
-                card=dataclasses.asdict(model.card),
+                # With its addresses in this session; each attempt has its own besides.
+                card=dataclasses.asdict(model.card)
+                | {"endpoints": [dataclasses.asdict(endpoint) for endpoint in model.endpoints]},
                 shots=shots,
             )
             if model.name in stored:
@@ -252,6 +284,11 @@ class _Session:
             retry_failed=self.options.retry_failed,
         )
         open_models = [m for m in models if progress[m.name].counts[Outcome.MISSING]]
+        if self.plan.shard:
+            self.screen.note(part_sentence(self.plan.part, len(self.plan.share)))
+        if not total:
+            self.screen.note("This shard is empty, since there are fewer images than shards: all is done.")
+            return
         if not open_models:
             self.screen.note(f"Everything has an answer already, in {folder}.")
             return
@@ -284,11 +321,6 @@ class _Session:
             ending = "disk full"
             raise
         finally:
-        if self.plan.shard:
-            self.screen.note(part_sentence(self.plan.part, len(self.plan.share)))
-        if not total:
-            self.screen.note("This shard is empty, since there are fewer images than shards: all is done.")
-            return
             with contextlib.suppress(DiskFullError):
                 journal.end_session(time.monotonic() - began, ending)
         if stop.is_set():

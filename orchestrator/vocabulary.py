@@ -220,6 +220,45 @@ class ModelCard:
     notes: tuple[str, ...]
 
 
+class ReplicaState(enum.StrEnum):
+    """How a replica that was found, and not named, is doing. Only those that are READY are asked."""
+
+    READY = "ready"
+    STARTING = "starting"
+    """Nothing answers yet, or its weights are loading. The only one that is waited for."""
+    DRAINING = "draining"
+    UNHEALTHY = "unhealthy"
+    PAUSED = "paused"
+    RESTARTING = "restarting"
+    """It ends again and again."""
+    EXITED = "exited"
+    """It failed, or could not be started."""
+    STOPPED = "stopped"
+    """It was told to stop, or was never started: nothing is wrong."""
+    NO_ADDRESS = "no address"
+    NO_ANSWER = "no answer"
+    WRONG_CONTRACT = "wrong contract"
+    NAME_TAKEN = "name taken"
+    """Another model of the same name is asked instead."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FoundReplica:
+    """A replica that was found, whatever its state."""
+
+    name: str
+    """What it calls itself; "" while that is not known."""
+    origin: str
+    """Where it was found, for messages: "container mmad-chance-1"."""
+    target: str
+    """"" where there is no address."""
+    state: ReplicaState
+    reason: str = ""
+    """Why it is not ready, one line for people."""
+    card: ModelCard | None = None
+    """As it last said; its `state` may have changed since."""
+
+
 # ------------------------------------------------------------------------------------------ what came back
 
 

@@ -45,7 +45,7 @@ def parse_local(texts: Iterable[str]) -> list[LocalService]:
             raise EndpointError(f"{where}: cannot be read: {error}.") from None
         name, equals, service = first.rpartition("=")
         local = LocalService(name if equals else service, service, tuple(options))
-        if problem := _name_problem(local.name):
+        if problem := name_problem(local.name):
             raise EndpointError(f"{where}: {problem}")
         if not service:
             raise EndpointError(f"{where}: the service is missing. Write {name}=SERVICE, or SERVICE alone.")
@@ -65,7 +65,7 @@ def parse_endpoint(text: str, origin: str) -> Endpoint:
     """
     name, equals, target = text.partition("=")
     if not equals:
-        if _target_problem(text):
+        if target_problem(text):
             raise EndpointError(f"{origin} {text}: write NAME=TARGET, {_EXAMPLE}.")
         raise EndpointError(f"{origin} {text}: the model's name is missing. Write NAME={text}.")
     return make_endpoint(name.strip(), target.strip(), origin, f"{origin} {text}")
@@ -77,12 +77,13 @@ def make_endpoint(name: str, target: str, origin: str, where: str) -> Endpoint:
     Raises:
         EndpointError: beginning with `where`.
     """
-    if problem := _name_problem(name) or _target_problem(target):
+    if problem := name_problem(name) or target_problem(target):
         raise EndpointError(f"{where}: {problem}")
     return Endpoint(name, target, origin)
 
 
-def _name_problem(name: str) -> str:
+def name_problem(name: str) -> str:
+    """Return why a model cannot have this name, or ""."""
     if _NAME.fullmatch(name):
         return ""
     return (
@@ -91,7 +92,8 @@ def _name_problem(name: str) -> str:
     )
 
 
-def _target_problem(target: str) -> str:
+def target_problem(target: str) -> str:
+    """Return why this is no gRPC target, or ""."""
     scheme, separator, rest = target.partition("://")
     if not separator:
         if target.startswith("unix:"):

@@ -72,20 +72,12 @@ async def connect(
     ]
 
 
-async def connect_able(
-    endpoints: Sequence[Endpoint],
-    wait_seconds: float,
-    on_wait: Callable[[str], None],
-    prompting: Prompting,
-    *,
-    hints: bool = False,
-) -> list[ConnectedModel]:
-    """Connect, and make sure that every model can do what will be asked of it.
+def refuse_unable(models: Sequence[ConnectedModel], prompting: Prompting, *, hints: bool = False) -> None:
+    """Make sure that every model can do what will be asked of it.
 
     Raises:
-        EndpointError: one line for each endpoint that cannot be used, or each thing that a model cannot do.
+        EndpointError: one line for each thing that a model cannot do.
     """
-    models = await connect(endpoints, wait_seconds, on_wait)
     problems = [
         f"{model.name}: {reason}"
         for model in models
@@ -93,7 +85,6 @@ async def connect_able(
     ]
     if problems:
         raise EndpointError("\n".join(problems))
-    return models
 
 
 async def _ask(

@@ -23,25 +23,39 @@ def local_services(options: RunOptions, names: Sequence[str]) -> list[arguments.
     return [each for each in arguments.parse_local(options.local) if each.name in names]
 
 
-def model_names(options: RunOptions, endpoints: Sequence[Endpoint]) -> list[str]:
+def named(options: RunOptions, endpoints: Sequence[Endpoint]) -> list[str]:
+    """Return the names that the settings give to models, each once, whether they are to be asked or not.
+
+    Raises:
+        EndpointError: if a service to start and an endpoint have one name.
+    """
+    local = [each.name for each in arguments.parse_local(options.local)]
+    for name in local:
+        if any(e.name == name for e in endpoints):
+            raise EndpointError(
+                f"{name}: is named by --local and by an endpoint. Give the endpoint another name."
+            )
+    return list(dict.fromkeys([*local, *(e.name for e in endpoints)]))
+
+
+def model_names(options: RunOptions, endpoints: Sequence[Endpoint], found: Sequence[str] = ()) -> list[str]:
     """Return the names of the models to ask, each once.
+
+    Args:
+        options: name some of them.
+        endpoints: those that the settings name.
+        found: the names of models that nobody had to name.
 
     Raises:
         EndpointError: if there is none, if `--model` names an unknown one, or one name is given twice.
     """
-    local = [each.name for each in arguments.parse_local(options.local)]
-    known = list(dict.fromkeys([*local, *(e.name for e in endpoints)]))
+    known = list(dict.fromkeys([*named(options, endpoints), *found]))
     if not known:
         raise EndpointError(
             "There is nobody to ask. Name services of this checkout with --local (the baselines need "
             "nothing: --local chance --local template_diff), or models that are running with "
             "--endpoint NAME=TARGET or --endpoints FILE."
         )
-    for name in local:
-        if any(e.name == name for e in endpoints):
-            raise EndpointError(
-                f"{name}: is named by --local and by an endpoint. Give the endpoint another name."
-            )
     for name in options.model:
         if name not in known:
             near = near_matches(name, known) or f" There are: {', '.join(known)}."

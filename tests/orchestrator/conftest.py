@@ -81,6 +81,13 @@ def dataset_factory() -> Callable[..., Dataset]:
 # ------------------------------------------------------------------------------------- real runs, in process
 
 
+@pytest.fixture(autouse=True)
+def no_engine(monkeypatch, tmp_path):
+    """Let no test find what this machine's Docker happens to run; the tests in tests/docker are to."""
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no-engine")
+    monkeypatch.delenv("MMAD_DISCOVER", raising=False)
+
+
 @dataclasses.dataclass(frozen=True)
 class Result:
     """How a command ended, and what it said."""

@@ -1,0 +1,103 @@
+"""Everything that is found, for people to look at: what runs ask, and what they do not, and why."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Callable, Sequence
+
+from orchestrator.endpoints.discovery.joining import nobody, open_source, wait_for
+from orchestrator.endpoints.discovery.place import Place, Places, Source, SourceError
+from orchestrator.endpoints.discovery.survey import Look, Survey
+from orchestrator.endpoints.discovery.where import Where, where_to_look
+from orchestrator.endpoints.participants import given_endpoints
+from orchestrator.errors import EndpointError, near_matches
+from orchestrator.options import RunOptions
+from orchestrator.vocabulary import Endpoint
+
+
+class Given:
+    """A source: the addresses that the user has written, with the names that they are to have."""
+
+    def __init__(self, endpoints: Sequence[Endpoint], *, awaited: bool) -> None:
+        """`awaited` says that whoever does not answer yet is to be waited for."""
+        self._endpoints = endpoints
+        self._awaited = awaited
+
+    def look(self) -> Places:
+        """Return them, in their order."""
+        return Places(tuple(self._place(endpoint) for endpoint in self._endpoints))
+
+    def _place(self, endpoint: Endpoint) -> Place:
+        key = f"{endpoint.name}={endpoint.target}"
+        return Place(
+            key,
+            key,
+            endpoint.origin,
+            endpoint.name,
+            (endpoint.target,),
+            may_change=True,
+            starting=self._awaited,
+        )
+
+    def close(self) -> None:
+        """Hold nothing."""
+
+
+class Both:
+    """A source: what is named and what is found."""
+
+    def __init__(self, *sources: Source) -> None:
+        self._sources = sources
+
+    def look(self) -> Places:
+        """Return the places of all, in their order.
+
+        Raises:
+            SourceError: one of them cannot be read.
+        """
+        looks = [source.look() for source in self._sources]
+        return Places(sum((look.places for look in looks), ()), sum(look.left_out for look in looks))
+
+    def close(self) -> None:
+        """Let go of what they hold."""
+        for source in self._sources:
+            source.close()
+
+
+def find(options: RunOptions, wait_seconds: float, on_note: Callable[[str], None]) -> Look:
+    """Look at all that the options name or let be found, and wait for what is starting.
+
+    Raises:
+        EndpointError: nothing can be found, or nothing of a name in `options.model`.
+    """
+    endpoints, where = given_endpoints(options), where_to_look(options)
+    source: Source = Given(endpoints, awaited=wait_seconds > 0)
+    if where is not None:
+        source = Both(source, open_source(where)) if endpoints else open_source(where)
+    look = asyncio.run(_find(source, where, wait_seconds, on_note, options.model))
+    if not look.replicas:
+        raise nobody(where or Where(""), None, look.left_out)
+    for name in options.model:
+        known = sorted({replica.name for replica in look.replicas if replica.name})
+        if name not in known:
+            near = near_matches(name, known) or f" There are: {', '.join(known)}."
+            raise EndpointError(f"--model {name}: no model of this name is found.{near}")
+    chosen = tuple(r for r in look.replicas if not options.model or r.name in options.model)
+    return dataclasses.replace(look, replicas=chosen)
+
+
+async def _find(
+    source: Source,
+    where: Where | None,
+    wait_seconds: float,
+    on_note: Callable[[str], None],
+    chosen: Sequence[str],
+) -> Look:
+    survey = Survey(source)
+    try:
+        return await wait_for(survey, wait_seconds, on_note, chosen)
+    except SourceError as error:
+        raise nobody(where or Where(""), error) from None
+    finally:
+        await survey.close()
