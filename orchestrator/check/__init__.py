@@ -114,6 +114,8 @@ class Settings:
     silence_seconds: float = 60.0
     ping_seconds: float = 2.0
     """Between HTTP/2 pings while a call is under way, as the orchestrator sends them."""
+    work_seconds: float = 3.0
+    """How long the work should last that is under way when SIGTERM comes, to be seen draining."""
     stop_seconds: float = 60.0
     """From SIGTERM to the process's end."""
     quick: bool = False

@@ -9,7 +9,7 @@ import math
 import PIL.Image
 
 from orchestrator.check import BrokenError, NotTriedError, Promises
-from orchestrator.check.answers import PLAIN
+from orchestrator.check.answers import ANSWERING
 from orchestrator.check.pictures import SIZE
 from orchestrator.check.requests import images, inspection, questions
 from orchestrator.check.service import Call, Service
@@ -21,7 +21,7 @@ _NEARLY_ZERO = 1e-4
 _ASPECT_TOLERANCE = 0.15
 
 
-@promises.add("text_only", "text_only: it answers without any image", needs=(PLAIN,))
+@promises.add("text_only", "text_only: it answers without any image", needs=ANSWERING)
 async def text_only(service: Service) -> str:
     service.needs("text_only")
     request = inspection(service.card)
@@ -30,7 +30,7 @@ async def text_only(service: Service) -> str:
     return ""
 
 
-@promises.add("history", "conversation_history: answers come in order", needs=(PLAIN,))
+@promises.add("history", "conversation_history: answers come in order", needs=ANSWERING)
 async def history(service: Service) -> str:
     service.needs("conversation_history")
     request = inspection(service.card, 4)
@@ -47,7 +47,7 @@ async def history(service: Service) -> str:
     return ""
 
 
-@promises.add("turns", "conversation_history: earlier turns can be brought", needs=(PLAIN,))
+@promises.add("turns", "conversation_history: earlier turns can be brought", needs=ANSWERING)
 async def turns(service: Service) -> str:
     service.needs("conversation_history")
     request = inspection(service.card, 2)
@@ -59,7 +59,7 @@ async def turns(service: Service) -> str:
     return ""
 
 
-@promises.add("scores", "option_scores: one log-probability for each letter", needs=(PLAIN,))
+@promises.add("scores", "option_scores: one log-probability for each letter", needs=ANSWERING)
 async def scores(service: Service) -> str:
     service.needs("option_scores")
     request = inspection(service.card, 4)
@@ -92,7 +92,7 @@ def _check_scores(question: pb.Question, answered: pb.Answered) -> None:
         )
 
 
-@promises.add("thoughts", "chain_of_thought: it may think before each answer", needs=(PLAIN,))
+@promises.add("thoughts", "chain_of_thought: it may think before each answer", needs=ANSWERING)
 async def thoughts(service: Service) -> str:
     service.needs("chain_of_thought")
     request = inspection(service.card)
@@ -102,7 +102,7 @@ async def thoughts(service: Service) -> str:
     return ""
 
 
-@promises.add("analysis", "chain_of_thought: one analysis, returned with each answer", needs=(PLAIN,))
+@promises.add("analysis", "chain_of_thought: one analysis, returned with each answer", needs=ANSWERING)
 async def analysis(service: Service) -> str:
     made = _one_reasoning(await service.ask(_analysing(service)))
     if not made:
@@ -114,7 +114,7 @@ async def analysis(service: Service) -> str:
     return f"{len(made)} characters"
 
 
-@promises.add("analysis_kept", "chain_of_thought: an analysis can be brought along", needs=(PLAIN,))
+@promises.add("analysis_kept", "chain_of_thought: an analysis can be brought along", needs=ANSWERING)
 async def analysis_kept(service: Service) -> str:
     request = _analysing(service)
     request.analysis = "The plate has a bright diagonal scratch in its middle."
@@ -147,7 +147,7 @@ def _one_reasoning(call: Call) -> str:
     return came[0]
 
 
-@promises.add("map", "anomaly_map: a 16-bit grey PNG of the whole query", needs=(PLAIN,))
+@promises.add("map", "anomaly_map: a 16-bit grey PNG of the whole query", needs=ANSWERING)
 async def anomaly_map(service: Service) -> str:
     service.needs("anomaly_map")
     request = inspection(service.card, 2)
@@ -185,17 +185,21 @@ def _check_map(content: bytes) -> str:
     return f"{width} x {height}"
 
 
-@promises.add("deterministic", "deterministic: the same request, the same text", needs=(PLAIN,))
+@promises.add("deterministic", "deterministic: the same request, the same text", needs=ANSWERING)
 async def deterministic(service: Service) -> str:
     one, other = await _texts(service), await _texts(service)
     _compare(one, other, "asked twice")
     return ""
 
 
-@promises.add("deterministic_amid", "deterministic: also while others are under way", needs=(PLAIN,))
+@promises.add(
+    "deterministic_amid",
+    "deterministic: also while others are under way",
+    needs=(*ANSWERING, "capabilities.deterministic"),
+)
 async def deterministic_amid(service: Service) -> str:
     alone = await _texts(service)
-    others = min(3, service.card.limits.max_in_flight - 1)
+    others = min(3, service.max_in_flight - 1)
     if others < 1:
         raise NotTriedError("max_in_flight is 1")
     async with asyncio.TaskGroup() as group:

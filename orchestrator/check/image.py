@@ -70,7 +70,7 @@ async def healthy(service: Service) -> str:
         raise NotTriedError("the image has no health check")
     until = asyncio.get_running_loop().time() + _HEALTH_SECONDS
     while (state := await asyncio.to_thread(image.container_health)) != "healthy":
-        if asyncio.get_running_loop().time() > until:
+        if state == "unhealthy" or asyncio.get_running_loop().time() > until:
             raise BrokenError(
                 f"healthy within {_HEALTH_SECONDS:g} s of being ready",
                 state or "nothing",

@@ -11,13 +11,15 @@ from collections.abc import Coroutine
 from typing import Any
 
 from orchestrator.check import BrokenError, NotTriedError, Promises
-from orchestrator.check.answers import PLAIN
+from orchestrator.check.answers import ANSWERING
 from orchestrator.check.requests import inspection
 from orchestrator.check.service import Call, Service, check_answered
 from orchestrator.dispatch.faults import CallError
 from orchestrator.dispatch.stubs import answer_pb2 as pb
 
 promises = Promises("load")
+CAPACITY = (*ANSWERING, "load.cancelled", "load.deadline")
+"""What needs the places that earlier promises have taken."""
 _MOST_AT_ONCE = 64
 """Inspections that are put at once to see whether all are answered, or that are cancelled."""
 _MOST_IN_A_FLOOD = 1024
@@ -29,50 +31,31 @@ _OTHERS_SECONDS = 0.5
 """For the rest of a flood to be turned away, once the first was."""
 
 
-@promises.add("concurrent", "As many at once as max_in_flight says are all answered", needs=(PLAIN,))
-async def concurrent(service: Service) -> str:
-    count = min(service.card.limits.max_in_flight, _MOST_AT_ONCE)
-    await service.ask(inspection(service.card))  # when this is answered, earlier calls have left
-    requests = [inspection(service.card, prefix=f"at-once-{i}-") for i in range(count)]
-    calls = await asyncio.gather(*(service.call(request) for request in requests))
-    for call in calls:
-        if call.code == "RESOURCE_EXHAUSTED":
-            turned_away = sum(each.code == "RESOURCE_EXHAUSTED" for each in calls)
-            raise BrokenError(
-                f"answers to {count} inspections at once (max_in_flight is "
-                f"{service.card.limits.max_in_flight})",
-                f"{turned_away} of them were turned away: {call.error}",
-                "state fewer in Limits.max_in_flight, or free the places of calls that have ended",
-            )
-    for request, call in zip(requests, calls, strict=True):
-        check_answered(request, call)
-    return f"{count} at once"
-
-
-@promises.add("cancelled", "After cancelled calls the capacity comes back", needs=(PLAIN,))
+@promises.add("cancelled", "After cancelled calls the capacity comes back", needs=ANSWERING)
 async def cancelled(service: Service) -> str:
     first = asyncio.Event()
-    count = min(service.card.limits.max_in_flight, _MOST_AT_ONCE)
+    count = min(service.max_in_flight, _MOST_AT_ONCE)
     tasks = [
-        asyncio.create_task(service.call(inspection(service.card, _MUCH), on_response=first.set))
-        for _ in range(count)
+        asyncio.create_task(service.call(_lasting(service, i), on_response=first.set)) for i in range(count)
     ]
     # Some are under way then, the others wait.
-    await asyncio.wait([*tasks, asyncio.create_task(first.wait())], return_when=asyncio.FIRST_COMPLETED)
-    under_way = await _cancel(tasks)
+    await _either(asyncio.wait(tasks), first.wait())
+    if not (under_way := await _cancel(tasks)):
+        raise NotTriedError("it answers too quickly for a call to be cancelled")
     await _comes_back(service, f"{under_way} calls were cancelled")
     return f"{under_way} cancelled"
 
 
-@promises.add("deadline", "After passed deadlines the capacity comes back", needs=(PLAIN,))
+@promises.add(
+    "deadline", "After passed deadlines the capacity comes back", needs=(*ANSWERING, "load.cancelled")
+)
 async def deadline(service: Service) -> str:
-    count = min(service.card.limits.max_in_flight, _MOST_AT_ONCE)
-    request = inspection(service.card, _MUCH)
+    count = min(service.max_in_flight, _MOST_AT_ONCE)
     seconds = min(max(service.question_seconds * _MUCH / 4, 0.002), 1.0)
     passed = 0
     for shorter in (1, 4, 16):
         calls = await asyncio.gather(
-            *(service.call(request, timeout_seconds=seconds / shorter) for _ in range(count))
+            *(service.call(_lasting(service, i), timeout_seconds=seconds / shorter) for i in range(count))
         )
         if passed := sum(call.code == "DEADLINE_EXCEEDED" for call in calls):
             break
@@ -80,6 +63,10 @@ async def deadline(service: Service) -> str:
         raise NotTriedError("it answers too quickly for a deadline to pass")
     await _comes_back(service, f"the deadlines of {passed} calls had passed")
     return f"{passed} deadlines"
+
+
+def _lasting(service: Service, number: int) -> pb.AnswerRequest:
+    return inspection(service.card, _MUCH, prefix=f"lasting-{number}-")
 
 
 async def _comes_back(service: Service, what: str) -> None:
@@ -102,24 +89,42 @@ async def _cancel(tasks: list[asyncio.Task[Call]]) -> int:
     return len(under_way)
 
 
-@promises.add("overload", "Too many are told to come later, with RetryInfo", needs=(PLAIN,))
+@promises.add("concurrent", "As many at once as max_in_flight says are all answered", needs=CAPACITY)
+async def concurrent(service: Service) -> str:
+    count = min(service.max_in_flight, _MOST_AT_ONCE)
+    await service.ask(inspection(service.card))  # when this is answered, earlier calls have left
+    requests = [inspection(service.card, prefix=f"at-once-{i}-") for i in range(count)]
+    calls = await asyncio.gather(*(service.call(request) for request in requests))
+    for call in calls:
+        if call.code == "RESOURCE_EXHAUSTED":
+            turned_away = sum(each.code == "RESOURCE_EXHAUSTED" for each in calls)
+            raise BrokenError(
+                f"answers to {count} inspections at once (max_in_flight is {service.max_in_flight})",
+                f"{turned_away} of them were turned away: {call.error}",
+                "state fewer in Limits.max_in_flight, or free the places of calls that have ended",
+            )
+    for request, call in zip(requests, calls, strict=True):
+        check_answered(request, call)
+    return f"{count} at once"
+
+
+@promises.add("overload", "Too many are told to come later, with RetryInfo", needs=CAPACITY)
 async def overload(service: Service) -> str:
-    most = service.card.limits.max_in_flight
+    most = service.max_in_flight
     if 2 * most > _MOST_IN_A_FLOOD:
         raise NotTriedError(f"max_in_flight is {most}, and more than {_MOST_IN_A_FLOOD} are not put at once")
     count = min(max(4 * most, most + 32), _MOST_IN_A_FLOOD)
     refusals: list[CallError] = []
     first = asyncio.Event()
 
-    async def put(request: bytes) -> Call:
+    async def put(request: pb.AnswerRequest) -> Call:
         call = await service.call(request)
         if call.error is not None:
             refusals.append(call.error)
             first.set()
         return call
 
-    content = inspection(service.card, _MUCH).SerializeToString()
-    tasks = [asyncio.create_task(put(content)) for _ in range(count)]
+    tasks = [asyncio.create_task(put(_lasting(service, i))) for i in range(count)]
     await _either(asyncio.wait(tasks), first.wait())
     await asyncio.wait(tasks, timeout=_OTHERS_SECONDS)
     await _cancel(tasks)

@@ -52,7 +52,7 @@ def images(card: pb.GetModelResponse, templates: int = 1) -> list[pb.Image]:
 def inspection(card: pb.GetModelResponse, count: int = 1, prefix: str = "q") -> pb.AnswerRequest:
     """Return a request with so many questions, greedy and short."""
     return pb.AnswerRequest(
-        inspection_id="conformance check",
+        inspection_id=f"check {prefix}",
         images=images(card),
         questions=questions(count, prefix),
         generation=pb.Generation(max_new_tokens=16, temperature=0.0, seed=7),

@@ -98,6 +98,11 @@ class Service:
         """The shortest time for one question so far."""
         self._observed: dict[Callable[[Service], Awaitable[Any]], Any] = {}
 
+    @property
+    def max_in_flight(self) -> int:
+        """What the card says; where it says nothing, 1, as for the orchestrator."""
+        return self.card.limits.max_in_flight or 1
+
     def connect(self) -> Client:
         """Return another connection, with the orchestrator's own settings."""
         return Client(self.endpoint, Pace(ping_seconds=self.settings.ping_seconds))

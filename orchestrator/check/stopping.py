@@ -12,7 +12,7 @@ import math
 import time
 
 from orchestrator.check import BrokenError, NotTriedError, Promises
-from orchestrator.check.answers import PLAIN
+from orchestrator.check.load import CAPACITY
 from orchestrator.check.requests import inspection
 from orchestrator.check.service import Call, Service, check_answered
 from orchestrator.dispatch.client import Client
@@ -20,8 +20,6 @@ from orchestrator.dispatch.faults import CallError
 from orchestrator.dispatch.stubs import answer_pb2 as pb
 
 promises = Promises("stopping")
-_WORK_SECONDS = 3.0
-"""What is under way when the signal comes should last about so long, to be seen draining."""
 _MOST_QUESTIONS = 4000
 _BEGIN_SECONDS = 0.5
 _NOTICE_SECONDS = 10.0
@@ -95,13 +93,13 @@ async def _watch(service: Service, client: Client, states: list[str]) -> None:
 
 def _work(service: Service) -> list[pb.AnswerRequest]:
     """Return inspections that keep the service busy for a while, as quick as it has been so far."""
-    calls = min(2, service.card.limits.max_in_flight)
-    questions = math.ceil(_WORK_SECONDS / calls / max(service.question_seconds, 1e-6))
+    calls = min(2, service.max_in_flight)
+    questions = math.ceil(service.settings.work_seconds / calls / max(service.question_seconds, 1e-6))
     count = min(max(questions, 2), _MOST_QUESTIONS)
     return [inspection(service.card, count, prefix=f"work{i}-") for i in range(calls)]
 
 
-@promises.add("work", "After SIGTERM, what is under way is answered", needs=(PLAIN,))
+@promises.add("work", "After SIGTERM, what is under way is answered", needs=CAPACITY)
 async def work(service: Service) -> str:
     stop: _Stop = await service.observe(_stop)
     for request, call in stop.work:
@@ -118,7 +116,7 @@ async def work(service: Service) -> str:
     return f"{stop.under_way} inspections, {sum(len(call.responses) for _, call in stop.work)} questions"
 
 
-@promises.add("health", "After SIGTERM, health turns NOT_SERVING", needs=(PLAIN,))
+@promises.add("health", "After SIGTERM, health turns NOT_SERVING", needs=(*CAPACITY, "silence.stream"))
 async def health(service: Service) -> str:
     stop: _Stop = await service.observe(_stop)
     if "NOT_SERVING" not in stop.states:
@@ -132,7 +130,7 @@ async def health(service: Service) -> str:
     return ""
 
 
-@promises.add("new", "After SIGTERM, new calls are UNAVAILABLE", needs=(PLAIN,))
+@promises.add("new", "After SIGTERM, new calls are UNAVAILABLE", needs=CAPACITY)
 async def new(service: Service) -> str:
     stop: _Stop = await service.observe(_stop)
     if stop.new.code != "UNAVAILABLE":
@@ -144,7 +142,7 @@ async def new(service: Service) -> str:
     return ""
 
 
-@promises.add("exit", "After SIGTERM, it exits with code 0", needs=(PLAIN,))
+@promises.add("exit", "After SIGTERM, it exits with code 0", needs=CAPACITY)
 async def ended(service: Service) -> str:
     stop: _Stop = await service.observe(_stop)
     if not stop.exited:
