@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from orchestrator.dataset.reading import read as read_dataset
     from orchestrator.errors import UserError
+    from orchestrator.merging import merge
     from orchestrator.options import Protocol, RunOptions
     from orchestrator.plan import Plan, build_plan
     from orchestrator.results import Run, open_run
@@ -33,6 +34,7 @@ __all__ = [
     "RunOptions",
     "UserError",
     "build_plan",
+    "merge",
     "open_run",
     "prepare",
     "read_dataset",
@@ -46,6 +48,7 @@ _HOMES = {
     "RunOptions": "options",
     "UserError": "errors",
     "build_plan": "plan",
+    "merge": "merging",
     "open_run": "results",
     "prepare": "session",
     "read_dataset": "dataset.reading",

@@ -12,7 +12,7 @@ import fcntl
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from orchestrator.errors import NotSetUpError, RunError
 from orchestrator.journal.reader import JournalReader
@@ -86,16 +86,44 @@ def locked(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            file.seek(0)
-            owner = file.read().strip() or "unknown"
             raise RunError(
-                f"{folder}: another orchestrator (process {owner}) works on this run. "
+                f"{folder}: another orchestrator (process {_owner(file)}) works on this run. "
                 "Wait for it, end it, or choose another --out."
             ) from None
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()
         yield
+
+
+@contextlib.contextmanager
+def resting(folder: Path) -> Iterator[None]:
+    """Make sure that nobody works on a run until the end, without writing to its folder.
+
+    Raises:
+        RunError: if another process works on it.
+    """
+    try:
+        file = (folder / _LOCK).open()
+    except (FileNotFoundError, NotADirectoryError):  # a copy without it: nobody can be working on that
+        yield
+        return
+    except OSError as error:
+        raise RunError(f"{folder / _LOCK}: cannot be read: {error.strerror}.") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            raise RunError(
+                f"{folder}: another orchestrator (process {_owner(file)}) works on this run. "
+                "Wait for it, or end it."
+            ) from None
+        yield
+
+
+def _owner(lock: IO[str]) -> str:
+    lock.seek(0)
+    return lock.read().strip() or "unknown"
 
 
 def check_identity(folder: Path, stored: Mapping[str, Any], current: Mapping[str, Any]) -> None:
@@ -122,18 +150,22 @@ def check_same(folder: Path, what: str, stored: Mapping[str, Any], current: Mapp
     Raises:
         RunError: naming each part that differs, with both values.
     """
-    before, now = dict(_flat(stored)), dict(_flat(current))
-    different = [
-        f"  {name}: {before.get(name, 'not set')!r} there, {now.get(name, 'not set')!r} now"
-        for name in sorted(before.keys() | now.keys())
-        if before.get(name) != now.get(name)
-    ]
-    if different:
+    if different := differences(stored, current, "there", "now"):
         raise RunError(
             f"{folder} holds another {what}. What differs:\n"
             + "\n".join(different)
             + "\nGive the same options to go on with it, or another --out to start anew."
         )
+
+
+def differences(first: Mapping[str, Any], second: Mapping[str, Any], here: str, there: str) -> list[str]:
+    """Say in lines what differs between two identities: each name, its value in both, and where they are."""
+    one, other = dict(_flat(first)), dict(_flat(second))
+    return [
+        f"  {name}: {one.get(name, 'not set')!r} {here}, {other.get(name, 'not set')!r} {there}"
+        for name in sorted(one.keys() | other.keys())
+        if one.get(name) != other.get(name)
+    ]
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

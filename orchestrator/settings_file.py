@@ -55,6 +55,19 @@ def settings_text(options: RunOptions, plan: Plan) -> str:
         values["hints"] = str(Path(options.hints).absolute())
     if options.endpoints:
         values["endpoints"] = str(options.endpoints.absolute())
+    return _text(values)
+
+
+def whole_settings_text(path: Path) -> str:
+    """Return a shard's settings without the shard: those of the run that it is a part of.
+
+    Raises:
+        UserError: if the file cannot be read.
+    """
+    return _text({name: value for name, value in read_settings(path).items() if name != "shard"})
+
+
+def _text(values: Values) -> str:
     lines = {name.replace("_", "-"): value for name, value in values.items() if value not in (None, [])}
     head = "# The settings of this run. `orchestrator run --config THIS_FILE` repeats it.\n"
     return head + yaml.safe_dump(lines, sort_keys=False, allow_unicode=True)
