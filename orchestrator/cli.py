@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator import cli_check, cli_data, cli_hints, cli_merge, cli_new_service
+from orchestrator import cli_check, cli_data, cli_hints, cli_merge, cli_models, cli_new_service
 from orchestrator.cli_options import with_run_options
 from orchestrator.formats import ExportFormat, ScoringProtocol
 from orchestrator.options import RunOptions
@@ -74,6 +74,7 @@ def run(options: RunOptions) -> None:
 app.command("run")(with_run_options(run))
 app.command("hints")(cli_hints.hints)
 app.command("merge")(cli_merge.merge)
+app.command("models")(cli_models.models)
 app.command("check")(cli_check.check)
 app.command("new-service")(cli_new_service.new_service)
 
