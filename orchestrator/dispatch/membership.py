@@ -76,7 +76,7 @@ class Membership:
                     changed(come, gone)
                 for replica in gone:
                     await self.close_if_idle(replica)
-            # Not by wait_for, which before Python 3.12 loses a cancellation that comes together with the event.
+            # Not by wait_for: before Python 3.12 it loses a cancellation that comes together with the event.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._pace.look_seconds):
                     await self._look_now.wait()
