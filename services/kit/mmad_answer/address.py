@@ -47,12 +47,17 @@ def is_unix(address: str) -> bool:
     return address.startswith(_UNIX)
 
 
+def host_of(address: str) -> str:
+    """The host of "host:port"; this machine alone for a socket file."""
+    return "127.0.0.1" if is_unix(address) else address.rpartition(":")[0].strip("[]")
+
+
 def _bind_port(address: str) -> None:
-    host, _, port = address.rpartition(":")
+    host, port = host_of(address), address.rpartition(":")[2]
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        trial.bind((host.strip("[]"), int(port)))
+        trial.bind((host, int(port)))
 
 
 def _bind_path(path: Path) -> None:

@@ -26,6 +26,8 @@ class Admission:
         self.under_way: list[str] = []
         """The ids of the inspections that have a place, as callers name them: for logs."""
         self.arriving = 0
+        self.waiting = 0
+        """How many of them are in no batch yet."""
         self._workers = workers
         self._batch_seconds: float | None = None
         self._empty = asyncio.Event()
@@ -68,6 +70,15 @@ class Admission:
             self.under_way.remove(inspection_id)
             if not self.under_way:
                 self._empty.set()
+
+    @contextlib.contextmanager
+    def queue(self) -> Iterator[None]:
+        """Count one more that has a place and waits for its batch."""
+        self.waiting += 1
+        try:
+            yield
+        finally:
+            self.waiting -= 1
 
     def record(self, batch_seconds: float) -> None:
         """Learn from a batch that has just ended: an exponentially weighted mean."""

@@ -27,6 +27,7 @@ from mmad_answer.answering import answer_batch
 from mmad_answer.batching import Batcher
 from mmad_answer.budget import ByteBudget
 from mmad_answer.model import Image, Inspection, Model, Reply, WholeCallError
+from mmad_answer.observing import Observer
 from mmad_answer.preparation import PixelCache, prepare
 from mmad_answer.refusal import RefusalError, by_model, lost
 
@@ -38,6 +39,8 @@ class _Job:
     inspection: Inspection
     arrived: float
     decode_seconds: float
+    queued: contextlib.ExitStack
+    """Closed when its batch begins."""
     replies: asyncio.Queue[pb.AnswerResponse | RefusalError | None] = dataclasses.field(
         default_factory=asyncio.Queue
     )
@@ -56,12 +59,14 @@ class Pipeline:
         batch_wait_seconds: float,
         image_cache_bytes: int,
         pixel_bytes: int,
+        observer: Observer,
     ) -> None:
         workers = model.workers
         self.admission = Admission(max_queue + workers * batch_size, workers)
         self._model = model
+        self._observer = observer
         self._turns = asyncio.Semaphore((workers + 1) * batch_size)
-        self._cache = PixelCache(image_cache_bytes)
+        self.cache = PixelCache(image_cache_bytes)
         self._pixels = ByteBudget(pixel_bytes)
         # One thread, so that inspections keep the order of their arrival.
         self._checking = ThreadPoolExecutor(1, "check")
@@ -79,13 +84,15 @@ class Pipeline:
         stopped = threading.Event()
         with contextlib.ExitStack() as held:
             held.enter_context(self.admission.place(request.inspection_id))
+            queued = held.enter_context(contextlib.ExitStack())
+            queued.enter_context(self.admission.queue())
             try:
                 headers = await self._check(request)
                 await self._turns.acquire()
                 held.callback(self._turns.release)
                 async with self._room(headers, held):
                     pictures, decode_seconds = await self._decode(request, headers, stopped)
-                job = _Job(convert.inspection(request, pictures, stopped), arrived, decode_seconds)
+                job = _Job(convert.inspection(request, pictures, stopped), arrived, decode_seconds, queued)
                 ticket = self._batcher.put(job)
                 try:
                     while (response := await job.replies.get()) is not None:
@@ -140,7 +147,7 @@ class Pipeline:
 
         def work() -> tuple[tuple[Image, ...], float]:
             began = time.monotonic()
-            pictures = prepare(request.images, headers, self._cache, stopped)
+            pictures = prepare(request.images, headers, self.cache, stopped)
             return pictures, time.monotonic() - began
 
         return await asyncio.get_running_loop().run_in_executor(self._decoding, work)
@@ -149,6 +156,9 @@ class Pipeline:
         jobs = {job.inspection: job for job in batch}
         loop = asyncio.get_running_loop()
         began = time.monotonic()
+        self._observer.batch_begun(len(batch))
+        for job in batch:
+            job.queued.close()
         untold = {
             job.inspection: (began - job.arrived - job.decode_seconds, job.decode_seconds) for job in batch
         }

@@ -27,13 +27,17 @@ class PixelCache:
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._pictures: collections.OrderedDict[str, PIL.Image.Image] = collections.OrderedDict()
-        self._bytes = 0
         self._lock = threading.Lock()
+        self.bytes = 0
+        self.hits = 0
+        self.misses = 0
+        """Pictures that were decoded and may come again; a query does not count."""
 
     def get(self, sha256: str) -> PIL.Image.Image | None:
         """The picture, if it is still here."""
         with self._lock:
             if sha256 in self._pictures:
+                self.hits += 1
                 self._pictures.move_to_end(sha256)
             return self._pictures.get(sha256)
 
@@ -41,13 +45,14 @@ class PixelCache:
         """Keep a picture, at the expense of older ones; one too large for the whole cache is not kept."""
         size = _size_bytes(picture)
         with self._lock:
+            self.misses += 1
             if size > self._max_bytes or sha256 in self._pictures:
                 return
             self._pictures[sha256] = picture
-            self._bytes += size
-            while self._bytes > self._max_bytes:
+            self.bytes += size
+            while self.bytes > self._max_bytes:
                 _, oldest = self._pictures.popitem(last=False)
-                self._bytes -= _size_bytes(oldest)
+                self.bytes -= _size_bytes(oldest)
 
 
 def prepare(

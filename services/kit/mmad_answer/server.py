@@ -10,7 +10,7 @@ import asyncio
 import dataclasses
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import grpc.aio
@@ -18,11 +18,15 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from mmad.answer.v1 import answer_pb2 as pb
-from mmad_answer.address import ListenError, SocketFile, is_unix, probe
+from mmad_answer.address import ListenError, SocketFile, host_of, is_unix, probe
 from mmad_answer.loading import own_code
 from mmad_answer.model import Model
+from mmad_answer.observing import STATES, Observer, Snapshot
 from mmad_answer.pipeline import Pipeline
 from mmad_answer.servicer import SERVICE_NAME, AnswerServicer
+
+if TYPE_CHECKING:
+    from mmad_answer.metrics import Metrics
 
 _LAST_WORDS_SECONDS = 0.5  # for statuses under way to the wire, and for health watchers to be cut off
 
@@ -48,6 +52,8 @@ class Settings:
     image_cache_bytes: int = 256 * 2**20
     pixel_bytes: int = 2**30
     """Decoded pictures of the inspections that the model works on and of those ahead of it."""
+    metrics_port: int | None = None
+    """Where metrics can be read, on the address's host; 0 takes a free one, None: nowhere."""
 
 
 class AnswerServer:
@@ -56,6 +62,8 @@ class AnswerServer:
     def __init__(self, model: Model[Any], settings: Settings, environment: Mapping[str, str]) -> None:
         self._model = model
         self._settings = settings
+        self._metrics = self._make_metrics(settings.metrics_port)
+        observer = self._metrics or Observer()
         self._pipeline = Pipeline(
             model,
             max_queue=settings.max_queue,
@@ -63,12 +71,14 @@ class AnswerServer:
             batch_wait_seconds=settings.batch_wait_seconds,
             image_cache_bytes=settings.image_cache_bytes,
             pixel_bytes=settings.pixel_bytes,
+            observer=observer,
         )
         self._servicer = AnswerServicer(
             model,
             self._pipeline,
             max_request_bytes=settings.max_request_bytes,
             environment=environment,
+            observer=observer,
         )
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(options=_channel_options(settings))
@@ -78,7 +88,7 @@ class AnswerServer:
         """Listen, in state LOADING; returns the address to contact.
 
         Raises:
-            ListenError: the address cannot be had.
+            ListenError: the address, or the port for metrics, cannot be had.
         """
         self._server.add_generic_rpc_handlers((self._servicer.handlers(),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
@@ -96,6 +106,8 @@ class AnswerServer:
             port = 0
         if not port:
             raise ListenError(f"cannot listen on {address}")
+        if self._metrics is not None:
+            self._metrics.start()
         await self._server.start()
         if socket_file is None:
             return f"{address.rpartition(':')[0]}:{port}"
@@ -149,6 +161,29 @@ class AnswerServer:
             self._socket_file.remove()
         await self._server.stop(grace_seconds)
         await self._pipeline.close()
+        if self._metrics is not None:
+            await self._metrics.close()
+
+    def _make_metrics(self, port: int | None) -> Metrics | None:
+        if port is None:
+            return None
+        from mmad_answer.metrics import Metrics  # a third of the command's start, for who wants it
+
+        host = host_of(self._settings.address)
+        return Metrics(self._model.describe().name, self._snapshot, host=host, port=port)
+
+    def _snapshot(self) -> Snapshot:
+        admission, cache = self._pipeline.admission, self._pipeline.cache
+        return Snapshot(
+            card=self._model.describe(),
+            state=STATES[self._servicer.state],
+            waiting=admission.waiting,
+            in_flight=admission.in_flight,
+            max_in_flight=admission.limit,
+            image_cache_bytes=cache.bytes,
+            image_cache_hits=cache.hits,
+            image_cache_misses=cache.misses,
+        )
 
     async def _set_health(self, status: int) -> None:
         await self._health.set(SERVICE_NAME, status)

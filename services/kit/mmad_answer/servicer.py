@@ -23,6 +23,7 @@ from mmad.answer.v1 import answer_pb2 as pb
 from mmad_answer import convert
 from mmad_answer.checks import check_request
 from mmad_answer.model import Model
+from mmad_answer.observing import Observer, observed
 from mmad_answer.pipeline import Pipeline
 from mmad_answer.refusal import RefusalError, invalid, unavailable
 
@@ -42,12 +43,14 @@ class AnswerServicer:
         *,
         max_request_bytes: int,
         environment: Mapping[str, str],
+        observer: Observer,
     ) -> None:
         self.state: pb.State.ValueType = pb.STATE_LOADING
         self._model = model
         self._pipeline = pipeline
         self._max_request_bytes = max_request_bytes
         self._environment = environment
+        self._observer = observer
 
     def handlers(self) -> grpc.GenericRpcHandler:
         """What gRPC needs to know of the two calls.
@@ -84,15 +87,17 @@ class AnswerServicer:
         """Answer all the questions of one inspection, each by itself."""
         inspection_id = ""
         try:
-            self._check_ready()
-            request = await self._arrived(context)
-            inspection_id = request.inspection_id
-            self._check_ready()
-            check_request(request, self._model.describe())
-            # Written to the context, not yielded: a cancellation then always arrives inside this frame.
-            async with contextlib.aclosing(self._pipeline.answer(request)) as responses:
-                async for response in responses:
-                    await context.write(response)
+            with observed(self._observer) as call:
+                self._check_ready()
+                request = await self._arrived(context)
+                inspection_id = request.inspection_id
+                self._check_ready()
+                check_request(request, self._model.describe())
+                # Written to the context, not yielded: a cancellation then always arrives inside this frame.
+                async with contextlib.aclosing(self._pipeline.answer(request)) as responses:
+                    async for response in responses:
+                        await context.write(response)
+                        call.responded(response)
         except RefusalError as refusal:
             _log.info("refused %r: %s: %s", inspection_id, refusal.code.name, refusal)
             status = refusal.status()

@@ -82,6 +82,7 @@ def _serve(folder: Path, model: Model[Any], values: dict[str, Any]) -> None:
         max_connection_age_seconds=values["max_connection_age_seconds"],
         image_cache_bytes=values["image_cache_mib"] * _MIB,
         pixel_bytes=values["decoded_images_mib"] * _MIB,
+        metrics_port=values["metrics_port"],
     )
     asyncio.run(lifecycle.run(model, settings, versions(folder), values["exit_with_parent"]))
 
@@ -108,6 +109,12 @@ def _own_options(parent: int) -> list[click.Option]:
     return [
         option("host", str, "127.0.0.1", "Address to listen on; 0.0.0.0 for all of this machine's."),
         option("port", click.IntRange(0, 65535), 50051, "0 takes a free one."),
+        option(
+            "metrics-port",
+            click.IntRange(0, 65535),
+            None,
+            "Serve Prometheus metrics there, on the same host; 0 takes a free one. Default: none.",
+        ),
         option("listen", str, None, "A gRPC address instead of host and port: unix:///path."),
         option("batch-size", count, None, "Inspections in one batch at most. Default: the model's own."),
         option(
