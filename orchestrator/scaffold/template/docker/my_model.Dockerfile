@@ -2,30 +2,44 @@
 # All services' Dockerfiles are alike up to the service's own code, so that equal requirements share one layer.
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 
-# The kit as a wheel: made where its build tool may be, installed where it is not.
-FROM ${BASE_IMAGE} AS kit
-RUN python3 -m venv /opt/build && /opt/build/bin/pip install --no-cache-dir hatchling==1.33.0
-COPY services/kit /src
-RUN /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheel /src
+# What installs, and is in no image.
+FROM ${BASE_IMAGE} AS tools
+RUN python3 -m venv /opt/tools && /opt/tools/bin/pip install --no-cache-dir hatchling==1.33.0
 
 # The environment, without any code of ours: a layer that lasts until what is needed changes.
-FROM ${BASE_IMAGE} AS environment
-RUN python3 -m venv /opt/venv
-COPY services/kit/pyproject.toml /kit.toml
-RUN python3 -c "import tomllib; print(*tomllib.load(open('/kit.toml', 'rb'))['project']['dependencies'], sep='\n')" > /kit.txt
+FROM tools AS environment
+RUN python3 -m venv --without-pip /opt/venv
+COPY services/kit/pyproject.toml docker/needed.py /
+RUN python3 /needed.py /pyproject.toml "" > /kit.txt
 COPY constraints.txt services/my_model/requirements.txt /
-RUN /opt/venv/bin/pip install --no-cache-dir -c /constraints.txt -r /kit.txt -r /requirements.txt
+RUN /opt/tools/bin/pip --python /opt/venv/bin/python install --no-cache-dir -c /constraints.txt -r /kit.txt -r /requirements.txt \
+    && find /opt/venv -type d -name tests -prune -exec rm -r {} +
+
+# The kit alone, in an environment at the same place, and the service.
+FROM tools AS code
+RUN python3 -m venv --without-pip /opt/venv
+COPY services/kit /kit
+RUN /opt/tools/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheel /kit \
+    && /opt/tools/bin/pip --python /opt/venv/bin/python install --no-cache-dir --no-deps --no-index /wheel/*.whl
+COPY services/my_model /service
+RUN chmod -R a+rX /service
 
 FROM ${BASE_IMAGE}
 COPY --from=environment /opt/venv /opt/venv
-COPY --from=kit /wheel /wheel
-RUN /opt/venv/bin/pip install --no-cache-dir --no-deps --no-index /wheel/*.whl
-COPY services/my_model /service
-ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
-    MMAD_ANSWER_HOST=0.0.0.0 MMAD_ANSWER_PORT=50051
-LABEL org.mmad.answer.contract="v1" org.mmad.answer.port="50051"
-EXPOSE 50051
+COPY --from=code /opt/venv /opt/venv
+COPY --from=code /service /service
+# Whoever runs the container has no home, and can be kept from writing anywhere but to /tmp.
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp USER=answer \
+    MMAD_ANSWER_HOST=0.0.0.0 MMAD_ANSWER_PORT=50051 MMAD_ANSWER_METRICS_PORT=9464
+EXPOSE 50051 9464
 USER 10001:10001
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=5s --timeout=6s --start-period=60s CMD ["mmad-answer", "health"]
 ENTRYPOINT ["mmad-answer", "serve", "/service"]
+ARG VERSION=0.1.0
+ARG REVISION=
+ARG SOURCE=
+LABEL org.opencontainers.image.title="mmad-answer/my_model" org.opencontainers.image.version="$VERSION" \
+    org.opencontainers.image.revision="$REVISION" org.opencontainers.image.source="$SOURCE" \
+    org.opencontainers.image.licenses="Apache-2.0" \
+    org.mmad.answer.contract="v1" org.mmad.answer.port="50051"
