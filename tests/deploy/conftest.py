@@ -48,9 +48,7 @@ def only():
 
     def find(objects, kind, **metadata):
         (found,) = [
-            each
-            for each in objects
-            if each["kind"] == kind and metadata.items() <= each["metadata"].items()
+            each for each in objects if each["kind"] == kind and metadata.items() <= each["metadata"].items()
         ]
         return found
 

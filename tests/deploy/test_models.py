@@ -1,5 +1,7 @@
 """A model's overlay: what a schema cannot see."""
 
+import os
+
 import click
 import pytest
 import yaml
@@ -51,7 +53,10 @@ def test_service_budget_policy_and_deployment_are_of_this_model_s_pods_and_of_no
     selectors["spread"] = spread["labelSelector"]["matchLabels"]
     for other in paths.overlay:
         labels = only(render(other), "Deployment")["spec"]["template"]["metadata"]["labels"]
-        same = only(render(other), "Deployment")["metadata"]["name"] == only(objects, "Deployment")["metadata"]["name"]
+        same = (
+            only(render(other), "Deployment")["metadata"]["name"]
+            == only(objects, "Deployment")["metadata"]["name"]
+        )
         for name, selector in selectors.items():
             assert matches(selector, labels) is same, name
 
@@ -66,7 +71,9 @@ def test_the_service_is_headless_names_the_container_s_port_and_lists_ready_repl
     assert [(each["targetPort"], each["port"]) for each in service["ports"]] == [("grpc", ports["grpc"])]
 
 
-def test_the_environment_is_one_that_the_service_takes(overlay, render, only, paths, settings_of, monkeypatch):
+def test_the_environment_is_one_that_the_service_takes(
+    overlay, render, only, paths, settings_of, monkeypatch
+):
     objects = render(overlay)
     folder = service_of(objects, only, paths)
     settings = settings_of(objects)
@@ -124,7 +131,9 @@ def test_probes_ask_for_what_the_contract_names_and_leave_time_to_load(overlay, 
 def test_a_pod_is_given_longer_than_it_drains(overlay, render, only, settings_of):
     objects = render(overlay)
     spec = only(objects, "Deployment")["spec"]["template"]["spec"]
-    assert spec["terminationGracePeriodSeconds"] >= float(settings_of(objects)["MMAD_ANSWER_DRAIN_SECONDS"]) + 15
+    assert (
+        spec["terminationGracePeriodSeconds"] >= float(settings_of(objects)["MMAD_ANSWER_DRAIN_SECONDS"]) + 15
+    )
 
 
 def test_a_rollout_needs_no_gpu_that_is_not_there_and_a_node_can_be_drained(overlay, render, only):
@@ -154,7 +163,9 @@ def test_models_with_weights_and_only_they_have_a_gpu_and_read_only_weights(
         assert volume["persistentVolumeClaim"] == {"claimName": "weights", "readOnly": True}
         assert settings["HF_HUB_OFFLINE"] == "1"
         assert settings["HF_HUB_CACHE"] == mount["mountPath"]
-        assert settings["MMAD_ANSWER_DEVICE"] == "cuda"  # else a pod without its GPU would answer from the CPU
+        assert (
+            settings["MMAD_ANSWER_DEVICE"] == "cuda"
+        )  # else a pod without its GPU would answer from the CPU
 
 
 def test_remote_models_and_only_they_have_a_key_as_a_file(overlay, render, only, paths, settings_of):
@@ -170,7 +181,9 @@ def test_remote_models_and_only_they_have_a_key_as_a_file(overlay, render, only,
         assert volume["secret"]["secretName"] == overlay.name.replace("_proxy", "-key")
     for source in paths.deploy.rglob("*.yaml"):
         for each in yaml.safe_load_all(source.read_text()):
-            assert each is None or each.get("kind") != "Secret", f"{source}: a key has no place in a repository"
+            assert each is None or each.get("kind") != "Secret", (
+                f"{source}: a key has no place in a repository"
+            )
 
 
 def test_the_autoscaler_scales_the_model_and_nobody_else_sets_the_number(paths, render, only):
@@ -193,16 +206,13 @@ def test_the_autoscaler_scales_the_model_and_nobody_else_sets_the_number(paths, 
 def test_the_autoscaler_also_fits_within_a_model_s_own_overlay(paths, tmp_path, render, only):
     kustomization = yaml.safe_load((paths.deploy / "overlays/internvl/kustomization.yaml").read_text())
     source = paths.deploy / "overlays" / "internvl"
-    kustomization["resources"] = [_relative(source / each, tmp_path) for each in kustomization["resources"]]
+    kustomization["resources"] = [
+        os.path.relpath(source / each, tmp_path) for each in kustomization["resources"]
+    ]
     kustomization["components"] = [
-        _relative(source / each, tmp_path) for each in [*kustomization["components"], "../../components/autoscaling"]
+        os.path.relpath(source / each, tmp_path)
+        for each in [*kustomization["components"], "../../components/autoscaling"]
     ]
     (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
     autoscaler = only(render(tmp_path), "HorizontalPodAutoscaler")
     assert autoscaler["metadata"]["name"] == autoscaler["spec"]["scaleTargetRef"]["name"] == "answer-internvl"
-
-
-def _relative(path, start):
-    import os
-
-    return os.path.relpath(path.resolve(), start.resolve())

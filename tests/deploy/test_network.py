@@ -23,8 +23,10 @@ def selects(selector, labels):
 def is_peer(peer, policy_namespace, other):
     if "ipBlock" in peer:
         block = peer["ipBlock"]
-        return isinstance(other, str) and _within(other, block["cidr"]) and not any(
-            _within(other, each) for each in block.get("except", ())
+        return (
+            isinstance(other, str)
+            and _within(other, block["cidr"])
+            and not any(_within(other, each) for each in block.get("except", ()))
         )
     if isinstance(other, str):
         return False

@@ -70,7 +70,9 @@ def test_images_and_user_ids_are_those_of_the_dockerfiles_and_of_compose(folder,
             image = container["image"]
             assert image in known
             assert container["imagePullPolicy"] == "IfNotPresent"
-            dockerfile = paths.root / "docker" / f"{image.removeprefix('mmad-').rpartition('/')[2]}.Dockerfile"
+            dockerfile = (
+                paths.root / "docker" / f"{image.removeprefix('mmad-').rpartition('/')[2]}.Dockerfile"
+            )
             (user, group) = re.findall(r"^USER (\d+):(\d+)$", dockerfile.read_text(), flags=re.M)[-1]
             assert spec["securityContext"]["runAsUser"] == int(user)
             assert spec["securityContext"]["runAsGroup"] == int(group)

@@ -50,7 +50,9 @@ def test_an_unknown_kind_fails(validate):
 
 
 def test_no_two_objects_of_different_folders_have_one_name(everything):
-    names = [(each["kind"], each["metadata"].get("namespace"), each["metadata"]["name"]) for each in everything]
+    names = [
+        (each["kind"], each["metadata"].get("namespace"), each["metadata"]["name"]) for each in everything
+    ]
     assert sorted(set(names)) == sorted(names)
 
 
