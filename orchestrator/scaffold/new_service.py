@@ -28,7 +28,7 @@ def write_service(checkout: Path, name: str) -> list[Path]:
     """
     if problem := _name_problem(checkout, name):
         raise UserError(f"{name}: {problem}")
-    files = _render(name)
+    files = render(name)
     if there := [str(path) for path in files if (checkout / path).exists()]:
         raise UserError(f"{name}: nothing is overwritten, and these are there already: {', '.join(there)}.")
     for path, text in files.items():
@@ -37,6 +37,16 @@ def write_service(checkout: Path, name: str) -> list[Path]:
         with target.open("x", encoding="utf-8") as file:
             file.write(text)
     return list(files)
+
+
+def render(name: str) -> dict[Path, str]:
+    """Return a new service's files: each one's text by its path in a checkout."""
+    files = {}
+    for source in sorted(_TEMPLATE.rglob("*")):
+        if source.is_file() and "__pycache__" not in source.parts:  # pip compiles what it installs
+            path = str(source.relative_to(_TEMPLATE)).replace(_PLACEHOLDER, name)
+            files[Path(path)] = source.read_text(encoding="utf-8").replace(_PLACEHOLDER, name)
+    return files
 
 
 def _name_problem(checkout: Path, name: str) -> str:
@@ -59,14 +69,3 @@ def _compose_services(checkout: Path) -> list[str]:
     """Return the names that a fragment would not stand beside, but be merged into."""
     path = checkout / "compose.yaml"
     return list(yaml.safe_load(path.read_text(encoding="utf-8"))["services"]) if path.exists() else []
-
-
-def _render(name: str) -> dict[Path, str]:
-    sources = [path for path in sorted(_TEMPLATE.rglob("*")) if path.is_file()]
-    return {
-        Path(str(source.relative_to(_TEMPLATE)).replace(_PLACEHOLDER, name)): source.read_text(
-            encoding="utf-8"
-        ).replace(_PLACEHOLDER, name)
-        for source in sources
-        if "__pycache__" not in source.parts  # pip compiles what it installs
-    }
