@@ -26,6 +26,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor, BitsAndByte
 from transformers.utils import is_flash_attn_2_available
 
 from mmad_answer.hf.family import Family
+from mmad_answer.hf.files import CHECKPOINT_FILES
 from mmad_answer.hf.fingerprint import origin
 from mmad_answer.hf.options import TransformersOptions
 from mmad_answer.model import Card, LoadError
@@ -34,8 +35,6 @@ from mmad_answer.wording import in_one_line, message
 _log = logging.getLogger(__name__)
 
 _HUB_ID: Final = re.compile(r"[\w-][\w.-]*/[\w.-]+")
-_FILES: Final = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
-"""What is fetched of a hub's checkpoint: no code, and weights in one form only."""
 _NOT_QUANTIZED: Final = (
     *("model.visual", "model.vision_tower", "model.multi_modal_projector", "model.merger"),
     "lm_head",
@@ -135,7 +134,7 @@ def _folder(options: TransformersOptions, where: str) -> Path:
     try:
         return Path(
             huggingface_hub.snapshot_download(
-                options.checkpoint, revision=options.revision, allow_patterns=list(_FILES)
+                options.checkpoint, revision=options.revision, allow_patterns=list(CHECKPOINT_FILES)
             )
         )
     except Exception as error:  # of several libraries, down to the sockets
