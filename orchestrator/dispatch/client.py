@@ -8,7 +8,7 @@ the caller, who has to know their size anyway.
 
 from __future__ import annotations
 
-import re
+import ipaddress
 from collections.abc import AsyncGenerator
 from typing import TypeVar
 
@@ -23,7 +23,6 @@ from orchestrator.vocabulary import Endpoint, ModelCard
 
 _PACKAGE = answer_pb2.DESCRIPTOR.package
 CONTRACT = answer_pb2.DESCRIPTOR.services_by_name["AnswerService"].full_name
-_HERE = re.compile(r"(dns:///)?(localhost|127\.[\d.]+|\[::1\])(:\d+)?|unix:.*")
 
 
 class Client:
@@ -108,11 +107,22 @@ def _options(target: str, pace: Pace) -> list[tuple[str, int | str]]:
         ("grpc.max_send_message_length", -1),
         ("grpc.max_receive_message_length", -1),
     ]
-    if target.startswith("dns:"):
-        options.append(("grpc.lb_policy_name", "round_robin"))
-    if _HERE.fullmatch(target):
-        options.append(("grpc.enable_http_proxy", 0))  # no proxy reaches this machine's own loopback
+    if _is_near(target):
+        options.append(("grpc.enable_http_proxy", 0))
     return options
+
+
+def _is_near(target: str) -> bool:
+    """Whether it is reached without the proxy that the environment may name.
+
+    No proxy reaches this machine's own loopback. Private addresses are what the names of a site or a cluster
+    stand for, and what excepts those from a proxy ("no_proxy=.svc") does not know their addresses.
+    """
+    host = target.removeprefix("dns:///").rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return target.startswith("unix:") or host == "localhost"
 
 
 def _milliseconds(seconds: float) -> int:
