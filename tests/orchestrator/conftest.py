@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime
+import http.server
 import json
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
+import threading
+import urllib.parse
 from collections.abc import Callable
 
 import pytest
@@ -185,3 +190,119 @@ def summary():
         return json.loads((folder / "summary.json").read_text())
 
     return read
+
+
+# --------------------------------------------------------------------- a Docker engine that runs nothing
+
+
+class FakeEngine(http.server.ThreadingHTTPServer):
+    """The routes of the Docker Engine API that discovery needs, over HTTP: the real SDK talks to it.
+
+    Answers have the form that engine 20.10 gave them. `containers` may change at any time.
+    """
+
+    allow_reuse_address = True
+    daemon_threads = True
+
+    def __init__(self, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), FakeEngineHandler)
+        self.containers: list[dict] = []
+        self.logs: dict[str, str] = {}
+        """What each container has said, by name."""
+        self.requests: list[str] = []
+        self.refusal = 0
+        """A status that every request but the one for the version gets; 0: none."""
+        self.address = f"tcp://127.0.0.1:{self.server_port}"
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self.shutdown()
+        self._thread.join()
+        self.server_close()
+
+    def add(self, name: str, target: str = "", **changes) -> dict:
+        """Add a container; `target` is where its port is published, `changes` go by key into its parts."""
+        now = datetime.datetime.now(datetime.UTC)
+        ago = changes.pop("ago", datetime.timedelta(hours=2))
+        host, _, port = target.rpartition(":")
+        state = {
+            "Status": "running", "Paused": False, "Restarting": False, "OOMKilled": False, "ExitCode": 0,
+            "Error": "", "StartedAt": (now - ago).isoformat(), "FinishedAt": "0001-01-01T00:00:00Z",
+        }  # fmt: skip
+        labels = {"org.mmad.answer.contract": "v1", "org.mmad.answer.port": "50051"}
+        container = {
+            "Id": f"{len(self.containers) + 1:064x}",
+            "Name": f"/{name}",
+            "Created": (now - ago).isoformat(),
+            "Path": "mmad-answer",
+            "Args": ["serve", "/service", "--name", name],
+            "RestartCount": changes.pop("restarts", 0),
+            "State": state | changes.pop("state", {}),
+            "Config": {
+                "Image": "mmad-answer/chance", "Tty": False, "Labels": labels | changes.pop("labels", {}),
+            },
+            "NetworkSettings": {
+                "Ports": {"50051/tcp": [{"HostIp": host, "HostPort": port}] if target else None},
+                "Networks": {"bridge": {"IPAddress": "", "GlobalIPv6Address": ""}},
+            } | changes.pop("network", {}),
+        }  # fmt: skip
+        if (args := changes.pop("args", None)) is not None:
+            container["Args"] = args
+        assert not changes
+        self.containers.append(container)
+        return container
+
+
+class FakeEngineHandler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: FakeEngine
+
+    def do_GET(self) -> None:
+        url = urllib.parse.urlsplit(self.path)
+        route = re.sub(r"^/v[\d.]+", "", url.path)
+        self.server.requests.append(f"GET {route}")
+        if route == "/version":
+            return self._send(200, {"ApiVersion": "1.41", "Version": "20.10.24"})
+        if self.server.refusal:
+            return self._send(self.server.refusal, {"message": "forbidden by a rule"})
+        if route == "/containers/json":
+            wanted = json.loads(urllib.parse.parse_qs(url.query)["filters"][0])["label"]
+            return self._send(200, [{"Id": c["Id"]} for c in self.server.containers if _has(c, wanted)])
+        found = re.fullmatch(r"/containers/(\w+)/(json|logs)", route)
+        container = next((c for c in self.server.containers if found and c["Id"] == found[1]), None)
+        if container is None:
+            return self._send(404, {"message": "No such container"})
+        if found[2] == "json":
+            return self._send(200, container)
+        said = self.server.logs.get(container["Name"].removeprefix("/"), "").encode()
+        frame = b"\2\0\0\0" + len(said).to_bytes(4, "big") + said  # of standard error
+        return self._send(200, frame if said else b"")
+
+    def _send(self, status: int, content: object) -> None:
+        body = content if isinstance(content, bytes) else json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+def _has(container: dict, wanted: list[str]) -> bool:
+    labels = container["Config"]["Labels"]
+    return all(
+        labels.get(name) == value if equals else name in labels
+        for name, equals, value in (each.partition("=") for each in wanted)
+    )
+
+
+@pytest.fixture
+def fake_engine(monkeypatch):
+    """The engine that DOCKER_HOST names."""
+    engine = FakeEngine()
+    monkeypatch.setenv("DOCKER_HOST", engine.address)
+    yield engine
+    engine.stop()

@@ -91,12 +91,15 @@ class DockerEngine:
     def _connected(self) -> docker.DockerClient:
         if self._client is None:
             _try(self._address)
-            self._client = docker.DockerClient.from_env(
-                environment=dict(self._environment),
-                timeout=_TIMEOUT_SECONDS,
-                version="auto",
-                use_ssh_client=True,
-            )
+            try:
+                self._client = docker.DockerClient.from_env(
+                    environment=dict(self._environment),
+                    timeout=_TIMEOUT_SECONDS,
+                    version="auto",
+                    use_ssh_client=True,
+                )
+            except docker.errors.DockerException as error:  # of any cause, while it asks for the version
+                raise (error.__cause__ or error) from None
         return self._client
 
     @contextlib.contextmanager

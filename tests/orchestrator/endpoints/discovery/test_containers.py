@@ -1,0 +1,257 @@
+"""What a container's description says: an address, or why there is nobody to ask."""
+
+import datetime
+
+import pytest
+
+from orchestrator.endpoints.discovery.containers import Containers, addresses, natural
+from orchestrator.vocabulary import ReplicaState
+
+
+def ago(**span):
+    return (datetime.datetime.now(datetime.UTC) - datetime.timedelta(**span)).isoformat()
+
+
+class Described:
+    """An engine whose containers are described by the fake one's words, without HTTP."""
+
+    host = "127.0.0.1"
+
+    def __init__(self, engine):
+        self._engine = engine
+
+    def containers(self, project):
+        return self._engine.containers
+
+    def last_log_line(self, container_id):
+        name = next(c["Name"] for c in self._engine.containers if c["Id"] == container_id)
+        return self._engine.logs.get(name.removeprefix("/"), "")
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def look(fake_engine):
+    return Containers(Described(fake_engine)).look
+
+
+@pytest.fixture
+def only(look):
+    """The one place that there is."""
+
+    def of():
+        (place,) = look().places
+        return place
+
+    return of
+
+
+def test_the_published_port_is_the_address(fake_engine, only):
+    fake_engine.add("mmad-chance-1", "127.0.0.1:49153")
+    place = only()
+    assert (place.state, place.targets) == (None, ("127.0.0.1:49153",))
+    assert place.origin == "container mmad-chance-1"
+
+
+@pytest.mark.parametrize(
+    ("ports", "networks", "host", "expected"),
+    [
+        ([("127.0.0.1", 1)], {}, "127.0.0.1", ["127.0.0.1:1"]),
+        ([("0.0.0.0", 1), ("::", 1)], {}, "127.0.0.1", ["127.0.0.1:1"]),
+        ([("0.0.0.0", 1)], {}, "gpu-1", ["gpu-1:1"]),
+        ([("127.0.0.1", 1)], {}, "gpu-1", ["gpu-1:1"]),
+        ([("10.0.0.7", 1)], {}, "127.0.0.1", ["10.0.0.7:1"]),
+        ([("0.0.0.0", 1)], {}, "fd00::1", ["[fd00::1]:1"]),
+        ([], {"b": "172.18.0.9", "a": "172.17.0.2"}, "127.0.0.1", ["172.17.0.2:50051", "172.18.0.9:50051"]),
+        ([("127.0.0.1", 1)], {"a": "172.17.0.2"}, "127.0.0.1", ["127.0.0.1:1", "172.17.0.2:50051"]),
+        ([], {"host": ""}, "127.0.0.1", ["127.0.0.1:50051"]),
+        ([], {"none": ""}, "127.0.0.1", []),
+    ],
+)
+def test_addresses_are_tried_from_the_published_one_to_those_in_networks(ports, networks, host, expected):
+    container = {
+        "NetworkSettings": {
+            "Ports": {"50051/tcp": [{"HostIp": ip, "HostPort": str(port)} for ip, port in ports] or None},
+            "Networks": {name: {"IPAddress": address} for name, address in networks.items()},
+        }
+    }
+    assert list(addresses(container, 50051, host)) == expected
+
+
+def test_an_address_in_an_ipv6_network_counts_too():
+    networks = {"a": {"IPAddress": "", "GlobalIPv6Address": "fd00::2"}}
+    container = {"NetworkSettings": {"Ports": {}, "Networks": networks}}
+    assert addresses(container, 50051, "127.0.0.1") == ("[fd00::2]:50051",)
+
+
+@pytest.mark.parametrize(
+    ("labels", "how"),
+    [
+        (
+            {"com.docker.compose.project": "mmad"},
+            'ports: ["127.0.0.1::50051"] in its service in compose.yaml',
+        ),
+        ({}, "-p 127.0.0.1::50051 for `docker run`"),
+    ],
+)
+def test_a_container_without_any_address_says_what_to_add(fake_engine, only, labels, how):
+    fake_engine.add("one", labels=labels)
+    assert only().state is ReplicaState.NO_ADDRESS
+    assert only().reason.endswith(f"add {how}")
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [("", "is missing"), ("http", "is 'http'"), ("0", "is '0'"), ("65536", "is '65536'")]
+)
+def test_a_port_label_that_is_none_is_named(fake_engine, only, value, said):
+    fake_engine.add("one", "127.0.0.1:1", labels={"org.mmad.answer.port": value})
+    assert only().state is ReplicaState.NO_ADDRESS
+    assert f"its label org.mmad.answer.port {said}: give its image this label" in only().reason
+
+
+def test_another_version_of_the_contract_is_named_and_not_asked(fake_engine, only):
+    fake_engine.add("one", "127.0.0.1:1", labels={"org.mmad.answer.contract": "v2"})
+    assert only().state is ReplicaState.WRONG_CONTRACT
+    assert "says 'v2', and 'v1' is spoken here" in only().reason
+
+
+def test_a_paused_container_says_how_it_goes_on(fake_engine, only):
+    fake_engine.add("one", "127.0.0.1:1", state={"Status": "paused"})
+    assert (only().state, only().reason) == (ReplicaState.PAUSED, "`docker unpause one` lets it go on")
+
+
+@pytest.mark.parametrize(
+    ("state", "ended", "expected", "reason"),
+    [
+        ({"ExitCode": 1}, {"minutes": 3}, ReplicaState.EXITED, "exit 1, 3 min ago: no weights"),
+        (
+            {"ExitCode": 137, "OOMKilled": True},
+            {"minutes": 3},
+            ReplicaState.EXITED,
+            "exit 137 for lack of memory, 3 min ago: no weights",
+        ),
+        ({"ExitCode": 0}, {"minutes": 3}, ReplicaState.STOPPED, "exit 0, 3 min ago: no weights"),
+        (
+            {"ExitCode": 127, "Error": "no such executable"},
+            {"hours": 5},
+            ReplicaState.EXITED,
+            "exit 127, 5 h ago: no such executable",
+        ),
+        (
+            {"Status": "restarting", "ExitCode": 1},
+            {"minutes": 3},
+            ReplicaState.STARTING,
+            "it starts again after exit 1, 3 min ago: no weights",
+        ),
+    ],
+)
+def test_a_container_that_ended_is_shown_with_its_code_and_its_last_words(
+    fake_engine, only, state, ended, expected, reason
+):
+    fake_engine.add("one", state={"Status": "exited", "FinishedAt": ago(**ended)} | state)
+    fake_engine.logs["one"] = "no weights"
+    assert (only().state, only().reason) == (expected, reason)
+
+
+def test_a_container_that_ends_again_and_again_is_not_starting(fake_engine, only):
+    state = {"Status": "restarting", "ExitCode": 1, "FinishedAt": ago(seconds=2)}
+    fake_engine.add("one", state=state, restarts=2)
+    assert only().state is ReplicaState.RESTARTING
+    assert only().reason.endswith("it said nothing")
+
+
+def test_between_two_ends_it_is_asked_but_not_believed_to_be_starting(fake_engine, only):
+    fake_engine.add("one", "127.0.0.1:1", restarts=5, state={"StartedAt": ago(seconds=1)})
+    fake_engine.logs["one"] = "no weights"
+    assert (only().starting, only().unhealthy) == (False, "it has ended 5 times: no weights")
+
+
+def test_a_container_that_could_not_be_started_says_what_the_engine_said(fake_engine, only):
+    error = 'could not select device driver "nvidia" with capabilities: [[gpu]]'
+    fake_engine.add("one", state={"Status": "created", "ExitCode": 128, "Error": error})
+    assert (only().state, only().reason) == (ReplicaState.EXITED, f"it could not be started: {error}")
+
+
+@pytest.mark.parametrize(
+    ("age", "state"), [(5, ReplicaState.STARTING), (600, ReplicaState.STOPPED)], ids=["fresh", "old"]
+)
+def test_a_container_that_is_only_made_is_starting_or_else_never_was(fake_engine, only, age, state):
+    fake_engine.add("one", state={"Status": "created"}, ago=datetime.timedelta(seconds=age))
+    assert only().state is state
+
+
+@pytest.mark.parametrize(
+    ("health", "age", "starting", "unhealthy"),
+    [
+        (None, 5, True, None),
+        (None, 600, False, None),
+        ({"Status": "none"}, 5, True, None),
+        ({"Status": "starting"}, 600, True, None),  # its start period is the image's to choose
+        ({"Status": "healthy"}, 5, False, None),
+        ({"Status": "unhealthy", "Log": [{"Output": "old"}, {"Output": "no GPU\n"}]}, 600, False, "no GPU"),
+        ({"Status": "unhealthy", "Log": []}, 600, False, "no reason given"),
+    ],
+)
+def test_the_health_check_says_whether_silence_is_a_beginning(
+    fake_engine, only, health, age, starting, unhealthy
+):
+    state = {"StartedAt": ago(seconds=age)} | ({"Health": health} if health else {})
+    fake_engine.add("one", "127.0.0.1:1", state=state)
+    assert (only().starting, only().unhealthy) == (starting, unhealthy)
+
+
+def test_a_restart_makes_it_another_place_of_the_same_container(fake_engine, only):
+    container = fake_engine.add("one", "127.0.0.1:1")
+    before = only()
+    container["State"]["StartedAt"] = ago(seconds=0)
+    assert only().key != before.key
+    assert only().id == before.id
+
+
+# ------------------------------------------------------------------------- what is history is only counted
+
+
+@pytest.mark.parametrize(
+    ("code", "ended", "shown"),
+    [(0, {"minutes": 50}, 1), (0, {"minutes": 70}, 0), (1, {"hours": 23}, 1), (1, {"hours": 25}, 0)],
+)
+def test_what_ended_long_ago_is_counted_and_not_shown(fake_engine, look, code, ended, shown):
+    state = {"Status": "exited", "ExitCode": code, "FinishedAt": ago(**ended)}
+    fake_engine.add("one", state=state, ago=datetime.timedelta(days=3))
+    assert (len(look().places), look().left_out) == (shown, 1 - shown)
+
+
+def test_of_many_containers_of_one_image_and_options_that_ended_the_newest_is_shown(fake_engine, look):
+    for number in range(5):
+        state = {"Status": "exited", "ExitCode": 1, "FinishedAt": ago(seconds=50 - number)}
+        age = datetime.timedelta(seconds=60 - number)
+        fake_engine.add(f"try-{number}", args=["serve", "/service"], state=state, ago=age)
+    fake_engine.add("other", state=state)  # with other options
+    assert [p.origin for p in look().places] == ["container other", "container try-4"]
+    assert look().left_out == 4
+
+
+def test_each_replica_of_a_compose_service_is_shown_though_another_is_newer(fake_engine, look):
+    for number in (1, 2):
+        labels = {
+            "com.docker.compose.project": "mmad",
+            "com.docker.compose.service": "qwen",
+            "com.docker.compose.container-number": str(number),
+        }
+        state = {"Status": "exited", "ExitCode": 1, "FinishedAt": ago(seconds=5)} if number == 1 else {}
+        age = datetime.timedelta(minutes=10 - number)
+        fake_engine.add(f"mmad-qwen-{number}", "127.0.0.1:1", labels=labels, state=state, ago=age)
+    assert [p.origin for p in look().places] == ["container mmad-qwen-1", "container mmad-qwen-2"]
+
+
+def test_a_container_that_is_being_removed_is_gone(fake_engine, look):
+    fake_engine.add("one", state={"Status": "removing"})
+    assert not look().places
+
+
+def test_containers_are_in_the_order_that_people_count_in(fake_engine, look):
+    for name in ("b-10", "b-2", "a"):
+        fake_engine.add(name, "127.0.0.1:1")
+    assert [p.origin for p in look().places] == ["container a", "container b-2", "container b-10"]
+    assert natural("b-2") < natural("b-10") < natural("b-10-a")
