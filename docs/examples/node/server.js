@@ -96,12 +96,11 @@ async function main() {
   health.addToServer(server);
   new ReflectionService(contract).addToServer(server);
 
+  process.once('SIGTERM', () => drain(server, health));
   const host = process.env.HOST ?? '127.0.0.1';
   const bind = promisify(server.bindAsync.bind(server));
   const port = await bind(`${host}:${process.env.PORT ?? 50051}`, grpc.ServerCredentials.createInsecure());
   console.log(`${model.card.name} listening on ${host}:${port}`);
-
-  process.once('SIGTERM', () => drain(server, health));
 
   await model.load();
   if (state !== 'STATE_LOADING') return;
