@@ -33,16 +33,6 @@ _PREFIX: Final = "mmad_answer"
 _SECONDS: Final = tuple(step * 10.0**power for power in range(-3, 3) for step in (1, 2.5, 5))
 """From a baseline's millisecond to the minutes of a long queue."""
 _INSPECTIONS: Final = (1, 2, 4, 8, 16, 32, 64, 128)
-_CODES: Final = (
-    grpc.StatusCode.OK,
-    grpc.StatusCode.CANCELLED,
-    grpc.StatusCode.INVALID_ARGUMENT,
-    grpc.StatusCode.FAILED_PRECONDITION,
-    grpc.StatusCode.UNAVAILABLE,
-    grpc.StatusCode.RESOURCE_EXHAUSTED,
-    grpc.StatusCode.INTERNAL,
-    grpc.StatusCode.UNKNOWN,
-)
 _FAILURES: Final = {
     reason: name.removeprefix("FAILURE_REASON_").lower()
     for name, reason in pb.FailureReason.items()
@@ -68,20 +58,25 @@ class Metrics(Observer):
         self._port = port
         self._serving: tuple[WSGIServer, threading.Thread] | None = None
         self._registry = _Registry()
-        self._model = model
-        self._requests = self._counter("requests", "Calls of Answer that have ended, by status.", "code")
-        self._questions = self._counter(
+        # All series from the beginning: one that is there at 0 shows its first increase.
+        requests = self._counter("requests", "Calls of Answer that have ended, by status.", "code")
+        self._requests = {code: requests.labels(model, code.name) for code in grpc.StatusCode}
+        questions = self._counter(
             "questions", "Questions whose outcome was sent; a failed one has a reason.", "outcome", "reason"
         )
-        self._tokens = self._counter("tokens", "Tokens of the answers that were sent, by kind.", "kind")
-        self._batches = self._histogram(
+        self._answered = questions.labels(model, "answered", "")
+        self._refused = questions.labels(model, "refused", "")
+        self._failed = {reason: questions.labels(model, "failed", name) for reason, name in _FAILURES.items()}
+        tokens = self._counter("tokens", "Tokens of the answers that were sent, by kind.", "kind")
+        self._tokens = {field: tokens.labels(model, kind) for kind, field in _TOKENS.items()}
+        batches = self._histogram(
             "batch_inspections", "Inspections that the model got together.", _INSPECTIONS
         )
-        self._whole = self._histogram(
-            "request_seconds", "Whole calls, of those that had a response.", _SECONDS
-        )
-        self._stages = self._histogram("stage_seconds", "Their time in each stage.", _SECONDS, "stage")
-        self._show_zeros()
+        self._batches = batches.labels(model)
+        whole = self._histogram("request_seconds", "Whole calls, of those that had a response.", _SECONDS)
+        self._whole = whole.labels(model)
+        stages = self._histogram("stage_seconds", "Their time in each stage.", _SECONDS, "stage")
+        self._stages = {field: stages.labels(model, stage) for stage, field in _STAGES.items()}
         self._registry.register(_Standing(model, look))
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
@@ -109,42 +104,26 @@ class Metrics(Observer):
 
     def ended(self, call: Call) -> None:
         """Count a call, and what it took."""
-        self._requests.labels(self._model, call.code.name).inc()
+        self._requests[call.code].inc()
         if not call.responses:  # a refusal's microseconds would hide how long answers take
             return
-        self._whole.labels(self._model).observe(call.seconds)
-        for stage, field in _STAGES.items():
-            self._stages.labels(self._model, stage).observe(getattr(call.spent, field))
+        self._whole.observe(call.seconds)
+        for field, stage in self._stages.items():
+            stage.observe(getattr(call.spent, field))
 
     def responded(self, response: pb.AnswerResponse) -> None:
         """Count a question and its tokens."""
         if response.HasField("failure"):
-            self._questions.labels(self._model, "failed", _FAILURES[response.failure.reason]).inc()
+            self._failed[response.failure.reason].inc()
             return
-        refused = response.answered.finish_reason == pb.FINISH_REASON_REFUSED
-        self._questions.labels(self._model, "refused" if refused else "answered", "").inc()
-        for kind, field in _TOKENS.items():
-            self._tokens.labels(self._model, kind).inc(getattr(response.answered.usage, field))
+        answered = response.answered
+        (self._refused if answered.finish_reason == pb.FINISH_REASON_REFUSED else self._answered).inc()
+        for field, tokens in self._tokens.items():
+            tokens.inc(getattr(answered.usage, field))
 
     def batch_begun(self, inspections: int) -> None:
         """Count a batch."""
-        self._batches.labels(self._model).observe(inspections)
-
-    def _show_zeros(self) -> None:
-        """A series that is there at 0 shows its first increase; one that appears with it does not."""
-        model = self._model
-        for code in _CODES:
-            self._requests.labels(model, code.name)
-        for outcome in ("answered", "refused"):
-            self._questions.labels(model, outcome, "")
-        for reason in _FAILURES.values():
-            self._questions.labels(model, "failed", reason)
-        for kind in _TOKENS:
-            self._tokens.labels(model, kind)
-        for stage in _STAGES:
-            self._stages.labels(model, stage)
-        self._batches.labels(model)
-        self._whole.labels(model)
+        self._batches.observe(inspections)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, ("model", *labels), _PREFIX, registry=self._registry)
