@@ -35,7 +35,7 @@ FROM ${BASE_IMAGE}
 COPY --from=environment /opt/venv /opt/venv
 COPY --from=code /opt/venv /opt/venv
 # A volume that is mounted there for the first time belongs to whom the folder belongs.
-RUN install -d -o 10001 -g 10001 /work /work/runs
+RUN install -d -o 10001 -g 10001 /work /work/runs /work/data /data
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp USER=orchestrator
 WORKDIR /work
 USER 10001:10001
