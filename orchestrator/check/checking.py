@@ -101,8 +101,8 @@ async def check_service(
     started = time.monotonic()
     await become_ready(service, gone, screen.note)
     screen.note(
-        f"{service.card.name} at {service.endpoint.target}: about {_about(service)} inspections will be asked"
-        " (a remote model's provider bills them)."
+        f"{service.card.name} at {service.endpoint.target}: it is asked about {_about(service)} inspections "
+        "(which the provider of a remote model bills)."
     )
     with screen.live():
         runner = Runner(service, screen.begin, screen.end)

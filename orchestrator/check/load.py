@@ -153,7 +153,7 @@ async def _either(*waiting: Coroutine[Any, Any, Any]) -> None:
         task.cancel()
 
 
-@promises.add("largest", "A request as large as it says is read")
+@promises.add("largest", "A request as large as it says is read", needs=(*CAPACITY, "refusals.no_question"))
 async def largest(service: Service) -> str:
     size = min(service.card.limits.max_request_bytes or _LARGEST_BYTES, _LARGEST_BYTES)
     # It has no question, and so is refused once it has been read: nothing of it is computed.
@@ -168,7 +168,7 @@ async def largest(service: Service) -> str:
     return f"{size / 2**20:.0f} MiB"
 
 
-@promises.add("too_large", "A larger one is RESOURCE_EXHAUSTED, without RetryInfo")
+@promises.add("too_large", "A larger one is RESOURCE_EXHAUSTED, without RetryInfo", needs=CAPACITY)
 async def too_large(service: Service) -> str:
     most = service.card.limits.max_request_bytes or _LARGEST_BYTES
     if most > 2 * _LARGEST_BYTES:

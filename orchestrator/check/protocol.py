@@ -44,6 +44,7 @@ async def garbage(service: Service) -> str:
             str(call.error) if call.error else "OK",
             "answer an unreadable message with a status, and go on",
         )
+    await service.get_model()
     return call.code
 
 

@@ -39,7 +39,7 @@ class CheckScreen:
 
     def note(self, text: str) -> None:
         """Say one thing."""
-        self._console.print(Text(text), soft_wrap=True)
+        self._console.print(Text(text))
 
     @contextlib.contextmanager
     def live(self) -> Iterator[None]:
