@@ -173,6 +173,11 @@ def chance(serve_forever):
 
 
 @pytest.fixture
+def closed_port(unused_tcp_port: int) -> str:
+    return f"127.0.0.1:{unused_tcp_port}"
+
+
+@pytest.fixture
 def ask(cli, drawn, chance, tmp_path):
     """Run with the chance service on the small data set, into `tmp_path/run`."""
 

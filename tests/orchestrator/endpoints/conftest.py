@@ -102,10 +102,5 @@ async def listen() -> AsyncIterator[Callable[..., Any]]:
 
 
 @pytest.fixture
-def closed_port(unused_tcp_port: int) -> str:
-    return f"127.0.0.1:{unused_tcp_port}"
-
-
-@pytest.fixture
 def endpoint() -> Callable[..., Endpoint]:
     return lambda target, name="model", origin="--endpoint": Endpoint(name, target, origin)
