@@ -32,7 +32,7 @@ def test_every_link_leads_somewhere(page):
 def test_every_option_of_the_command_that_is_named_exists(page):
     """`orchestrator VERB ... --option`: the verb's help knows the option."""
     for verb, rest in re.findall(
-        r"orchestrator (run|hints|score|export|data \w+)([^`\n]*)", page.read_text()
+        r"orchestrator (run|merge|hints|score|export|data \w+)([^`\n]*)", page.read_text()
     ):
         known = help_of(*verb.split())
         for option in re.findall(r"--[a-z][a-z-]+", rest):
@@ -40,7 +40,7 @@ def test_every_option_of_the_command_that_is_named_exists(page):
 
 
 def test_every_option_that_running_md_names_alone_exists():
-    known = help_of("run") + help_of("hints") + help_of("score") + help_of("export")
+    known = help_of("run") + help_of("merge") + help_of("hints") + help_of("score") + help_of("export")
     for option in re.findall(r"`(--[a-z][a-z-]+)", (ROOT / "docs" / "running.md").read_text()):
         assert option in known, option
 
