@@ -1,6 +1,10 @@
 """For all tests."""
 
 import pathlib
+import re
+import shutil
+import subprocess
+import sys
 
 import pytest
 from hypothesis import settings
@@ -9,6 +13,7 @@ from hypothesis import settings
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
+ROOT = pathlib.Path(__file__).parents[1]
 CHECKPOINTS = {path.stem for path in pathlib.Path(__file__).parent.glob("services/*/tiny/*.py")}
 
 
@@ -28,3 +33,39 @@ def pytest_xdist_make_scheduler(config, log):
             return next((each for each in parameters if each in CHECKPOINTS), nodeid)
 
     return ByCheckpoint(config, log)
+
+
+@pytest.fixture
+def checkout_copy(tmp_path):
+    """A copy of this checkout, with the environment that is here."""
+    left_out = shutil.ignore_patterns(".*", "__pycache__", "node_modules", "data", "runs")
+    copy = shutil.copytree(ROOT, tmp_path / "checkout", ignore=left_out)
+    shutil.copy(ROOT / ".dockerignore", copy)
+    (copy / ".venv").symlink_to(pathlib.Path(sys.prefix))
+    return copy
+
+
+@pytest.fixture
+def follow():
+    """Do what a page says: `follow(text, folder, environment)` gives what each command printed.
+
+    A fenced block that begins with a comment naming a path is a file to write; one marked `sh` is for the shell.
+    """
+
+    def run(text, folder, environment):
+        printed = []
+        for language, block in re.findall(r"^```(\w*)\n(.*?)^```$", text, flags=re.M | re.S):
+            first, _, rest = block.partition("\n")
+            if path := re.fullmatch(r"# (\S+)", first):
+                (folder / path[1]).parent.mkdir(parents=True, exist_ok=True)
+                (folder / path[1]).write_text(rest)
+            elif language == "sh":
+                done = subprocess.run(
+                    ["bash", "-euxo", "pipefail", "-c", block],
+                    cwd=folder, env=environment, capture_output=True, text=True, check=False,
+                )  # fmt: skip
+                assert done.returncode == 0, f"{block}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+                printed.append(done.stdout)
+        return printed
+
+    return run

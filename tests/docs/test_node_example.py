@@ -11,6 +11,12 @@ import subprocess
 import sys
 
 import pytest
+from rich.console import Console
+
+from orchestrator.check import Outcome, Settings
+from orchestrator.check.checking import check_address, parse_target
+from orchestrator.check.screen import CheckScreen
+from orchestrator.dataset import sample
 
 ROOT = pathlib.Path(__file__).parents[2]
 EXAMPLE = ROOT / "docs/examples/node"
@@ -79,25 +85,18 @@ def server(start):
 def test_it_keeps_every_promise_of_the_contract(start, installed):
     (installed / "slow_weights.js").write_text(SLOW_WEIGHTS)
     process, address = start("--require", "./slow_weights.js")
-    done = subprocess.run(
-        [*ORCHESTRATOR, "check", address, "--pid", str(process.pid), "--quick", "--json"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    promises = json.loads(done.stdout)["promises"]
-    assert [each for each in promises if each["outcome"] in ("failed", "warning")] == []
-    untried = {each["id"]: each["detail"] for each in promises if each["outcome"] == "not_tried"}
-    allowed = r"the card (does not claim|claims) \w+|an address was given, and no image|left out with --quick"
+    settings = Settings(silence_seconds=10.0, ping_seconds=1.0)
+    report = check_address(parse_target(address), settings, CheckScreen(Console(stderr=True)), process.pid)
+    results = {each.promise.id: each for each in report.results}
+    assert [each for each in results.values() if each.outcome in (Outcome.FAILED, Outcome.WARNING)] == []
+    untried = {name: each.detail for name, each in results.items() if each.outcome is Outcome.NOT_TRIED}
+    allowed = r"the card (does not claim|claims) \w+|an address was given, and no image"
     assert {name: why for name, why in untried.items() if not re.fullmatch(allowed, why)} == {}
     assert process.wait(timeout=10) == 0
 
 
 def test_a_run_asks_it_like_any_other_model(server, tmp_path):
-    from orchestrator.dataset import sample
-
-    sample.draw(tmp_path / "data", images=12)
+    sample.draw(tmp_path / "data", images=8)
     _, address = server
     run = [*ORCHESTRATOR, "run", "--data", tmp_path / "data", "--endpoint", f"longest_option={address}"]
     done = subprocess.run(
@@ -109,7 +108,7 @@ def test_a_run_asks_it_like_any_other_model(server, tmp_path):
         [*ORCHESTRATOR, "export", tmp_path / "run", "--format", "json", "--out", exported], check=True
     )
     rows = json.loads(exported.read_text())
-    assert len(rows) > 12
+    assert len(rows) > 8
     for row in rows:
         lengths = {letter: len(text) for letter, text in row["options"].items()}
         assert row["letter"] == max(lengths, key=lengths.__getitem__), row
