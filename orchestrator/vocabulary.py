@@ -178,7 +178,7 @@ class Endpoint:
     name: str
     """The model's name in this run."""
     target: str
-    """A gRPC target: "host:port", "unix:///path", "dns:///name:port"."""
+    """A gRPC target: "host:port", "unix:///path"; or "dns:///name:port", a replica for each address."""
     origin: str
     """Where it comes from, for messages: "--endpoint", "endpoints.yaml, line 3", "--local chance"."""
 
