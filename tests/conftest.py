@@ -49,7 +49,7 @@ def checkout_copy(tmp_path):
 def follow():
     """Do what a page says: `follow(text, folder, environment)` gives what each command printed.
 
-    A fenced block that begins with a comment naming a path is a file to write; one marked `sh` is for the shell.
+    A fenced block that begins with a path in a comment is a file to write; one marked `sh` is for the shell.
     """
 
     def run(text, folder, environment):
