@@ -28,9 +28,10 @@ RUN chmod -R a+rX /service
 
 FROM ${BASE_IMAGE}
 COPY --from=environment /opt/venv /opt/venv
+# A volume that is mounted there for the first time belongs to whom the folder belongs.
+RUN install -d -o 10001 -g 10001 /models
 COPY --from=code /opt/venv /opt/venv
 COPY --from=code /service /service
-RUN install -d -o 10001 -g 10001 /models
 # Whoever runs the container has no home, and can be kept from writing anywhere but to /tmp.
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp USER=answer \
     MMAD_ANSWER_HOST=0.0.0.0 MMAD_ANSWER_PORT=50051 MMAD_ANSWER_METRICS_PORT=9464 \

@@ -8,6 +8,7 @@ another base than the one that is made here of Debian packages: a machine with a
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -55,7 +56,7 @@ def _can_build(command):
 
 @pytest.fixture(scope="session")
 def base_image(engine, docker_command, tmp_path_factory):
-    """The tag of the image that all others are built on, with this machine's certificates and pip settings."""
+    """The image that all others are built on, with this machine's certificates and pip settings."""
     if "BASE_IMAGE" in os.environ:
         return os.environ["BASE_IMAGE"]
     folder = tmp_path_factory.mktemp("base")
@@ -87,12 +88,14 @@ def _pip_settings():
     return [*settings, "find-links = /opt/wheels"], wheels
 
 
-def finished(command, **more):
-    """Run a command to its end; what it said is the failure, if it fails."""
+def finished(command, check=True, **more):
+    """Run a command to its end; what it said is the failure, if it fails and must not."""
     done = subprocess.run(
         [str(each) for each in command], cwd=ROOT, capture_output=True, text=True, check=False, **more
     )
-    assert done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout[-4000:]}{done.stderr[-8000:]}"
+    assert done.returncode == 0 or not check, (
+        f"{' '.join(map(str, command))}\n{done.stdout[-4000:]}{done.stderr[-8000:]}"
+    )
     return done
 
 
@@ -127,33 +130,57 @@ def image(build):
     return tag_of
 
 
+@contextlib.contextmanager
+def _own_project(engine):
+    name = f"mmad-test-{uuid.uuid4().hex[:8]}"
+    mine = {"label": f"com.docker.compose.project={name}"}
+    try:
+        yield name
+    finally:
+        for container in engine.containers.list(all=True, filters=mine):
+            with contextlib.suppress(docker.errors.NotFound):
+                container.remove(force=True, v=True)
+        for network in engine.networks.list(filters=mine):
+            network.remove()
+        for volume in engine.volumes.list(filters=mine):
+            volume.remove()
+
+
 @pytest.fixture
 def project(engine):
     """The name of a Compose project of this test's own; what it leaves is removed."""
-    name = f"mmad-test-{uuid.uuid4().hex[:8]}"
-    yield name
-    mine = {"label": f"com.docker.compose.project={name}"}
-    for container in engine.containers.list(all=True, filters=mine):
-        with contextlib.suppress(docker.errors.NotFound):
-            container.remove(force=True, v=True)
-    for network in engine.networks.list(filters=mine):
-        network.remove()
-    for volume in engine.volumes.list(filters=mine):
-        volume.remove()
+    with _own_project(engine) as name:
+        yield name
+
+
+@dataclasses.dataclass(frozen=True)
+class Compose:
+    """Compose v5 in a project of a test's own, with no settings but those that are given."""
+
+    project: str
+    settings: Path
+    files: tuple[Path, ...] = (ROOT / "compose.yaml",)
+
+    def __call__(self, *arguments, check=True, **variables):
+        """Run it: `compose("up", "--detach", QWEN_GPU="1")` gives the finished process."""
+        command = [BIN / "docker-compose", "--project-name", self.project, "--env-file", self.settings]
+        command += [part for file in self.files for part in ("--file", file)]
+        own = {"MMAD_TAG": TAG, "MMAD_MODELS_VOLUME": f"{self.project}-models"}
+        return finished([*command, *arguments], check=check, env={**os.environ, **own, **variables})
 
 
 @pytest.fixture
-def compose(project):
-    """Run Compose v5 in the test's project: `compose("up", "--detach", MMAD_X="1")` gives the process."""
+def compose(project, tmp_path):
+    """Run Compose in the test's project: `compose("up", "--detach")`."""
+    settings = tmp_path / "empty.env"
+    settings.touch()
+    return Compose(project, settings)
 
-    def run(*arguments, check=True, **variables):
-        environment = {**os.environ, "MMAD_TAG": TAG, **variables}
-        command = [BIN / "docker-compose", "--project-name", project, "--file", ROOT / "compose.yaml"]
-        command += ["--env-file", os.devnull, *arguments]
-        if check:
-            return finished(command, env=environment)
-        return subprocess.run(
-            [str(each) for each in command], env=environment, capture_output=True, text=True, check=False
-        )
 
-    return run
+@pytest.fixture(scope="module")
+def shared_compose(engine, tmp_path_factory):
+    """The same, in one project for all tests of a file."""
+    settings = tmp_path_factory.mktemp("compose") / "empty.env"
+    settings.touch()
+    with _own_project(engine) as name:
+        yield Compose(name, settings)
