@@ -24,7 +24,7 @@ def check(
     ],
     arguments: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[-- ARGUMENT...]", help="What the container is started with."),
+        typer.Argument(metavar="ARGUMENT", help="After --: what the container of an image is started with."),
     ] = None,
     env: Annotated[
         list[str] | None,
@@ -44,7 +44,7 @@ def check(
         ),
     ] = None,
     gpus: Annotated[
-        bool, typer.Option("--gpus", help="Give it all GPUs.", rich_help_panel=_IMAGE_PANEL)
+        bool, typer.Option("--gpus", metavar="", help="Give it all GPUs.", rich_help_panel=_IMAGE_PANEL)
     ] = False,
     pid: Annotated[
         int | None,
@@ -54,7 +54,9 @@ def check(
             help="The process behind TARGET, on this machine: it is stopped at the end, to see how it does.",
         ),
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Leave out what takes a minute.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", metavar="", help="Leave out what takes a minute.")
+    ] = False,
     timeout: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="For one inspection.")] = 120.0,
     wait: Annotated[
         float, typer.Option(min=0, metavar="SECONDS", help="For the service to be ready.")
@@ -62,12 +64,15 @@ def check(
     stop: Annotated[
         float, typer.Option(min=1, metavar="SECONDS", help="From SIGTERM to the process's end.")
     ] = 60.0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; the list goes to stderr.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", metavar="", help="Print JSON; the list goes to stderr.")
+    ] = False,
 ) -> None:
     """Check a service, in whatever language, against the contract: a line for each promise.
 
-    Exit codes: 0 none failed; 1 one did; 2 wrong use, or nobody to check; 130 interrupted. It puts real
-    questions, about pictures of its own; meanwhile the service should have nothing else to do.
+    Exit codes: 0 none failed; 1 one did; 2 wrong use, or nobody to check; 130 interrupted.
+
+    It puts real questions, about pictures of its own; meanwhile the service should have nothing else to do.
     """
     from rich.console import Console
 

@@ -32,6 +32,7 @@ _PORT = "50051"
 """Of an image without the label, which will be told so."""
 _LOG_LINES = 12
 _PUBLISHED_SECONDS = 10.0
+_POLL_SECONDS = 0.1
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -174,5 +175,7 @@ class Started:
 
     async def exited(self) -> int | None:
         """Wait for its end, and return its exit code."""
-        ended = await asyncio.to_thread(self._container.wait)
-        return int(ended["StatusCode"])
+        # Not the engine's own `wait`: nobody could break its thread off, and the loop's end would wait.
+        while not await asyncio.to_thread(self.gone):  # noqa: ASYNC110 - see above
+            await asyncio.sleep(_POLL_SECONDS)
+        return int(self._container.attrs["State"]["ExitCode"])

@@ -58,8 +58,9 @@ async def _stop(service: Service) -> _Stop:
     started = time.monotonic()
     await asyncio.to_thread(process.terminate)
     exit_code = asyncio.create_task(process.exited())
+    notice_seconds = min(_NOTICE_SECONDS, service.settings.stop_seconds)
     while (  # noqa: ASYNC110 - three things may end it
-        "NOT_SERVING" not in states and not watching.done() and time.monotonic() < started + _NOTICE_SECONDS
+        "NOT_SERVING" not in states and not watching.done() and time.monotonic() < started + notice_seconds
     ):
         await asyncio.sleep(0.02)
     late = service.connect()

@@ -1,0 +1,134 @@
+"""`orchestrator check IMAGE`: it starts the image as hardened as compose does, and leaves nothing behind."""
+
+import io
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.docker
+
+BROKEN = """
+FROM {base}
+USER root
+LABEL org.mmad.answer.contract="v0"
+HEALTHCHECK CMD mmad-answer health
+ENTRYPOINT ["sh", "-c", "mmad-answer serve /service & wait"]
+"""
+
+
+@pytest.fixture
+def command():
+    return [str(pathlib.Path(sys.executable).parent / "orchestrator"), "check"]
+
+
+@pytest.fixture
+def left_behind(engine):
+    """The containers of an image that a check has started."""
+
+    def of(tag):
+        return engine.containers.list(all=True, filters={"name": "orchestrator-check-", "ancestor": tag})
+
+    return of
+
+
+@pytest.fixture
+def broken_image(engine, image):
+    """chance as root, labelled wrongly, behind a shell that passes no signal on."""
+    tag = "mmad-answer/chance-broken:test"
+    engine.images.build(fileobj=io.BytesIO(BROKEN.format(base=image("chance")).encode()), tag=tag, rm=True)
+    yield tag
+    engine.images.remove(tag, force=True)
+
+
+def outcomes(done):
+    return {each["id"]: each for each in json.loads(done.stdout)["promises"]}
+
+
+def test_the_image_of_chance_keeps_every_promise(command, image, left_behind):
+    tag = image("chance")
+    done = subprocess.run(
+        [
+            *command,
+            tag,
+            "--quick",
+            "--json",
+            "--env",
+            "MMAD_ANSWER_MAX_REQUEST_MIB=4",
+            "--",
+            "--max-queue",
+            "3",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = outcomes(done)
+    tried = ("image.labels", "image.user", "image.healthcheck", "image.healthy")
+    tried += ("stopping.work", "stopping.health", "stopping.new", "stopping.exit")
+    assert {name: found[name]["outcome"] for name in tried} == dict.fromkeys(tried, "ok")
+    assert "its code unknown" not in found["stopping.exit"]["detail"]
+    assert "11 in flight, 4 MiB" in found["card.limits"]["detail"]  # the argument and the variable arrived
+    assert left_behind(tag) == []
+
+
+def test_a_broken_image_fails_by_its_labels_and_by_how_it_stops(command, broken_image, left_behind):
+    done = subprocess.run(
+        [
+            *command,
+            broken_image,
+            "--quick",
+            "--json",
+            "--stop",
+            "2",
+            "--env",
+            "MMAD_ANSWER_MAX_REQUEST_MIB=4",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    found = outcomes(done)
+    failed = {name for name, each in found.items() if each["outcome"] == "failed"}
+    assert failed == {"image.labels", "stopping.health", "stopping.new", "stopping.exit"}
+    assert {name for name, each in found.items() if each["outcome"] == "warning"} == {
+        "image.user",
+        "image.healthcheck",
+    }
+    assert "exec-form ENTRYPOINT" in found["stopping.exit"]["advice"]
+    assert left_behind(broken_image) == []
+
+
+def test_an_image_that_does_not_come_up_is_shown_with_its_last_words(command, image, left_behind):
+    tag = image("chance")
+    done = subprocess.run(
+        [*command, tag, "--", "--no-such-option"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "exited with code 2. Its last words:" in done.stderr
+    assert "No such option" in done.stderr
+    assert left_behind(tag) == []
+
+
+def test_ctrl_c_removes_the_container(command, image, left_behind):
+    tag = image("chance")
+    process = subprocess.Popen([*command, tag, "--json"], stderr=subprocess.PIPE, text=True)
+    with process:
+        for line in process.stderr:
+            if line.startswith("Health"):  # it is ready, and the check is under way
+                break
+        process.send_signal(signal.SIGINT)
+        assert "the container is removed" in process.stderr.read()
+    assert process.returncode == 130
+    assert left_behind(tag) == []
+
+
+def test_a_name_that_the_engine_does_not_know_is_told_so(command, engine):
+    done = subprocess.run([*command, "no/such-image"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "neither an address" in done.stderr
