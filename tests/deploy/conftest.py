@@ -33,13 +33,13 @@ def _rendered(folder):
     kubectl = pathlib.Path(sys.executable).parent / "kubectl"
     done = subprocess.run([kubectl, "kustomize", folder], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    return [each for each in yaml.load_all(done.stdout, yaml.CSafeLoader) if each]
 
 
 @pytest.fixture(scope="session")
 def render():
-    """The objects that a folder renders to."""
-    return lambda folder: [each for each in yaml.safe_load_all(_rendered(folder)) if each]
+    """The objects that a folder renders to; all tests share them, so none may change them."""
+    return _rendered
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,8 @@ from orchestrator.options import parse
 from orchestrator.settings_file import read_settings
 from orchestrator.shards import parse_shard
 
+ORCHESTRATOR = typer.main.get_command(app)
+
 
 def container_of(template):
     (container,) = template["spec"]["containers"]
@@ -33,7 +35,7 @@ def command_lines(template, index=0):
 
 def parsed(line):
     """The verb and its parameters; what the command line does not take ends the test."""
-    command, words = typer.main.get_command(app), list(line)
+    command, words = ORCHESTRATOR, list(line)
     while hasattr(command, "commands"):
         command = command.commands[words.pop(0)]
     return command.name, command.make_context(command.name, words).params
@@ -70,6 +72,7 @@ def run_options(render, only, tmp_path):
 
 
 def orchestrators(paths):
+    """The Jobs of the orchestrator's image."""
     return [path for path in paths.job if path.name != "download"]
 
 
@@ -79,8 +82,9 @@ def test_there_is_a_job_for_a_run_for_shards_for_their_merging_and_for_each_volu
 
 def test_every_command_line_is_one_that_the_orchestrator_takes(paths, render, only):
     for folder in orchestrators(paths):
-        for line in command_lines(only(render(folder), "Job")["spec"]["template"]):
-            assert parsed(line)
+        if folder.name != "files":  # which sleeps
+            for line in command_lines(only(render(folder), "Job")["spec"]["template"]):
+                assert parsed(line)
 
 
 def test_a_pod_is_followed_by_another_only_once_it_is_gone_and_on_the_same_folder(job, render, only):
@@ -204,6 +208,7 @@ def test_the_download_fills_the_volume_that_models_read_with_a_checkpoint_that_o
     mount, volume = mount_at(template, environment["HF_HUB_CACHE"])
     qwen = render(paths.deploy / "overlays" / "qwen_vl")
     assert container["args"] == [settings_of(qwen)["MMAD_ANSWER_CHECKPOINT"]]
+    assert all(re.fullmatch(r"[\w.-]+/[\w.-]+(@\w+)?", each) for each in container["args"])
     assert environment["HF_HUB_CACHE"] == settings_of(qwen)["HF_HUB_CACHE"]
     assert not mount.get("readOnly")
     assert volume["persistentVolumeClaim"]["claimName"] == "weights"

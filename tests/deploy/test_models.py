@@ -61,13 +61,15 @@ def test_service_budget_policy_and_deployment_are_of_this_model_s_pods_and_of_no
             assert matches(selector, labels) is same, name
 
 
-def test_the_service_is_headless_names_the_container_s_port_and_lists_ready_replicas(overlay, render, only):
+def test_the_service_is_headless_names_the_container_s_port_and_lists_replicas_that_load(
+    overlay, render, only
+):
     objects = render(overlay)
     service = only(objects, "Service")["spec"]
     (container,) = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert service["clusterIP"] == "None"
-    assert service["publishNotReadyAddresses"] is False
+    assert service["publishNotReadyAddresses"] is True
     assert [(each["targetPort"], each["port"]) for each in service["ports"]] == [("grpc", ports["grpc"])]
 
 
