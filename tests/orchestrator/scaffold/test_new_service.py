@@ -11,7 +11,7 @@ import zipfile
 import pytest
 import yaml
 
-from orchestrator.errors import UserError
+from orchestrator.errors import EndpointError, UserError
 from orchestrator.scaffold.new_service import render, write_service
 
 ROOT = pathlib.Path(__file__).parents[3]
@@ -86,8 +86,8 @@ def test_its_answers_depend_on_the_picture(checkout, serve_forever, cli, drawn, 
     assert done.code == 0, done.err
     assert cli("export", tmp_path / "run", "--out", tmp_path / "answers.csv").code == 0
     with (tmp_path / "answers.csv").open(newline="") as file:
-        letters = {row["letter"] for row in csv.DictReader(file)}
-    assert len(letters) > 1
+        detection = [row for row in csv.DictReader(file) if row["type"] == "Anomaly Detection"]
+    assert {row["letter"] for row in detection} == {"A", "B"}
 
 
 @pytest.mark.parametrize("name", ["x", LONGEST])
@@ -177,3 +177,14 @@ def test_a_refusal_is_one_line_and_code_2(cli, inside):
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith("Error: Widget: this is no name")
     assert done.err.count("\n") == 1
+
+
+def test_without_a_checkout_it_says_where_to_go(cli, monkeypatch):
+    def missing():
+        raise EndpointError("--local starts services of a checkout, and there is none here")
+
+    monkeypatch.setattr("orchestrator.endpoints.checkout.find_checkout", missing)
+    done = cli("new-service", "widget")
+    assert done.code == 2
+    assert done.err.startswith("Error: new-service writes into a checkout of this project, and there is none")
+    assert "--local" not in done.err
