@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
+import http.server
+import json
 import os
 import shutil
 import subprocess
 import sys
+import threading
 import uuid
 from pathlib import Path
 
@@ -128,6 +132,128 @@ def image(build):
         return built[service]
 
     return tag_of
+
+
+@pytest.fixture(scope="session")
+def tiny_image(build, image):
+    """The image of qwen_vl, made fit to run without a GPU, and to make what it will run."""
+    return build(
+        "tests/docker/tiny.Dockerfile",
+        f"mmad-answer/qwen_vl:{TAG}-tiny",
+        base=image("qwen_vl"),
+        context=ROOT / "tests/services",
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(engine, tiny_image, tmp_path_factory):
+    """The folder of a Qwen2-VL of a few hundred kilobytes, with random weights."""
+    folder = tmp_path_factory.mktemp("tiny")
+    engine.containers.run(
+        tiny_image,
+        ["/tiny/build.py", "/tiny/qwen2_vl.py", "/made"],
+        entrypoint="python",
+        user=str(os.getuid()),
+        volumes={str(folder): {"bind": "/made"}},
+        remove=True,
+    )
+    return folder
+
+
+@pytest.fixture
+def hub():
+    """A `Hub` on this machine's loopback."""
+    with _serving("127.0.0.1") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def hub_for_containers(engine):
+    """A `Hub` at the address under which containers reach this machine."""
+    network = engine.networks.get("bridge").attrs["IPAM"]["Config"][0]
+    with _serving(network["Gateway"]) as server:
+        yield server
+
+
+class Hub(http.server.ThreadingHTTPServer):
+    """The Hugging Face hub as far as a download needs it, with checkpoints out of folders: `hub.add(...)`."""
+
+    def __init__(self, host):
+        super().__init__((host, 0), _HubHandler)
+        self.url = f"http://{host}:{self.server_address[1]}"
+        self.repositories = {}
+        self.sent = []
+        """The files that were fetched."""
+        self.damaged = ()
+        """Names of files to send wrong, each of its right length."""
+
+    def add(self, name, files):
+        """Offer a checkpoint: {name: bytes}. Returns its commit."""
+        commit = hashlib.sha1(name.encode()).hexdigest()
+        self.repositories[name] = (commit, files)
+        return commit
+
+
+@contextlib.contextmanager
+def _serving(host):
+    server = Hub(host)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class _HubHandler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        path = self.path.partition("?")[0]
+        for name, (commit, files) in self.server.repositories.items():
+            if path.startswith(f"/api/models/{name}/revision/"):
+                if path.rpartition("/")[2] not in ("main", commit):
+                    return self._send(404, b"{}", {"X-Error-Code": "RevisionNotFound"})
+                return self._send(200, json.dumps({"id": name, "sha": commit, "siblings": []}).encode())
+            if path.startswith(f"/api/models/{name}/tree/{commit}"):
+                return self._send(200, json.dumps([_entry(*each) for each in files.items()]).encode())
+            if path.startswith(f"/{name}/resolve/{commit}/"):
+                return self._file(path.rpartition("/")[2], commit, files)
+        return self._send(404, b"{}", {"X-Error-Code": "RepoNotFound"})
+
+    do_HEAD = do_GET  # noqa: N815 - the base class wants this name
+
+    def _file(self, name, commit, files):
+        content = files[name]
+        entry = _entry(name, content)
+        etag = entry.get("lfs", entry)["oid"]
+        if self.command == "GET":
+            self.server.sent.append(name)
+            if name in self.server.damaged:
+                content = bytes(len(content))
+        return self._send(200, content, {"X-Repo-Commit": commit, "ETag": f'"{etag}"'})
+
+    def _send(self, status, body, headers=None):
+        self.send_response(status)
+        for key, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
+            self.send_header(key, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    def log_message(self, *_):
+        """Tests say what they want to know."""
+
+
+def _entry(name, content):
+    """A file as the hub lists it: large ones by their SHA-256, the others by Git's digest of a blob."""
+    entry = {"type": "file", "path": name, "size": len(content)}
+    entry["oid"] = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+    if name.endswith(".safetensors"):
+        entry["lfs"] = {"oid": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 1}
+    return entry
 
 
 @contextlib.contextmanager

@@ -1,0 +1,7 @@
+# A service on transformers with what makes and loads a tiny checkpoint on a machine without a GPU; for tests.
+ARG BASE_IMAGE
+FROM ${BASE_IMAGE}
+USER root
+COPY declare_torchvision_operators.py tiny qwen_vl/tiny /tiny/
+RUN python /tiny/declare_torchvision_operators.py
+USER 10001:10001
