@@ -171,7 +171,7 @@ async def _refusal(service: Service, request: pb.AnswerRequest, code: str) -> Ca
 
 
 def _lacking(name: str, change: Callable[[pb.AnswerRequest], None]) -> None:
-    @promises.add(f"lacks_{name}", f"FAILED_PRECONDITION: {name}, where the card has none")
+    @promises.add(f"lacks_{name}", f"FAILED_PRECONDITION: {name}, which it lacks")
     async def refused(service: Service) -> str:
         if getattr(service.card.capabilities, name):
             raise NotTriedError(f"the card claims {name}")
