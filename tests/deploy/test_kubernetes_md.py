@@ -16,16 +16,13 @@ from orchestrator.settings_file import read_settings
 
 PAGE = pathlib.Path(__file__).parents[2] / "docs" / "kubernetes.md"
 TEXT = PAGE.read_text()
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", TEXT, flags=re.S | re.M)
 COMMANDS = [
-    *(
-        line
-        for block in re.findall(r"^```\n(.*?)^```", TEXT, flags=re.S | re.M)
-        for line in block.splitlines()
-    ),
+    *(line for language, block in BLOCKS if not language for line in block.splitlines()),
     *re.findall(r"`(kubectl -n [^`]+)`", TEXT),
-    *(" ".join(each.split()) for each in re.findall(r"`(kubectl apply[^`]+server)`", TEXT)),
+    *(" ".join(each.split()) for each in re.findall(r"`(kubectl apply -k\ssite[^`]+)`", TEXT)),
 ]
-FILES = dict(re.findall(r"^```yaml\n# (site/\S+)\n(.*?)^```", TEXT, flags=re.S | re.M))
+FILES = dict(re.findall(r"^```yaml\n# (site/\S+)\n(.*?)^```$", TEXT, flags=re.S | re.M))
 
 
 @pytest.fixture(scope="module")
