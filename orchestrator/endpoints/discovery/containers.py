@@ -21,9 +21,10 @@ from orchestrator.vocabulary import ReplicaState
 CONTRACT = answer_pb2.DESCRIPTOR.package.rpartition(".")[2]
 """The version that is spoken here: "v1"."""
 PORT_LABEL = "org.mmad.answer.port"
+_SERVICE_LABEL = "com.docker.compose.service"
 _KIND_LABELS = (
     PROJECT_LABEL,
-    "com.docker.compose.service",
+    _SERVICE_LABEL,
     "com.docker.compose.container-number",
     "com.docker.compose.oneoff",
 )
@@ -48,7 +49,7 @@ class Containers:
     def look(self) -> Places:
         """Return the containers that there are now, by name."""
         now = datetime.datetime.now(datetime.UTC)
-        found = [c for c in self._engine.containers(self._project) if c["State"]["Status"] != "removing"]
+        found = [c for c in self._engine.containers(self._project) if _takes_part(c)]
         newest = _newest(found)
         shown = [c for c in found if not _is_history(c, now, newest)]
         places = tuple(self._place(c, now) for c in sorted(shown, key=lambda c: natural(_name(c))))
@@ -179,6 +180,11 @@ def _publish(container: Inspected, port: int) -> str:
     return f"it publishes no port, and no address of its own can be reached from here: add {how}"
 
 
+def _takes_part(container: Inspected) -> bool:
+    """Whether it is there, and has not emptied its image's label: a label cannot be taken away."""
+    return container["State"]["Status"] != "removing" and bool(_labels(container).get(CONTRACT_LABEL))
+
+
 def _wrong_contract(container: Inspected) -> str:
     label = _labels(container).get(CONTRACT_LABEL, "")
     if label == CONTRACT:
@@ -204,7 +210,7 @@ def _name(container: Inspected) -> str:
 
 def _kind(container: Inspected) -> _Kind:
     labels = _labels(container)
-    if PROJECT_LABEL in labels:
+    if _SERVICE_LABEL in labels:
         return tuple(labels.get(name, "") for name in _KIND_LABELS)
     return container["Config"]["Image"], container.get("Path"), *(container.get("Args") or ())
 

@@ -116,6 +116,11 @@ def test_another_version_of_the_contract_is_named_and_not_asked(fake_engine, onl
     assert "says 'v2', and 'v1' is spoken here" in only().reason
 
 
+def test_a_container_that_empties_its_images_label_takes_no_part(fake_engine, look):
+    fake_engine.add("one", "127.0.0.1:1", labels={"org.mmad.answer.contract": ""})
+    assert (look().places, look().left_out) == ((), 0)
+
+
 def test_a_paused_container_says_how_it_goes_on(fake_engine, only):
     fake_engine.add("one", "127.0.0.1:1", state={"Status": "paused"})
     assert (only().state, only().reason) == (ReplicaState.PAUSED, "`docker unpause one` lets it go on")

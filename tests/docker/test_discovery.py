@@ -1,0 +1,287 @@
+"""Discovery with real containers: each state as the engine tells it, and a run that follows a restart."""
+
+import contextlib
+import dataclasses
+import http.client
+import http.server
+import json
+import os
+import re
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.docker
+
+ROOT = Path(__file__).parents[2]
+PORT = 50051
+
+
+@dataclasses.dataclass
+class House:
+    """Containers of a Compose project of this test's own."""
+
+    engine: object
+    tag: str
+    project: str
+
+    def start(self, name, *options, publish=True, **settings):
+        labels = {"com.docker.compose.project": self.project} | settings.pop("labels", {})
+        return self.engine.containers.run(
+            self.tag,
+            list(options),
+            name=f"{self.project}-{name}",
+            detach=True,
+            ports={f"{PORT}/tcp": ("127.0.0.1", None)} if publish else None,
+            labels=labels,
+            **settings,
+        )
+
+    def orchestrator(self, *arguments, **environment):
+        return subprocess.run(
+            [sys.executable, "-m", "orchestrator", *arguments, "--discover", f"docker:{self.project}"],
+            capture_output=True, text=True, check=False, env={**os.environ, **environment}, cwd=ROOT,
+        )  # fmt: skip
+
+    def states(self, *arguments, **environment):
+        """Each container's row, by name."""
+        done = self.orchestrator("models", "--json", *arguments, **environment)
+        assert done.returncode in (0, 1), done.stderr
+        rows = json.loads(done.stdout)["models"]
+        return {row["origin"].removeprefix(f"container {self.project}-"): row for row in rows}
+
+
+@pytest.fixture
+def house(engine, image, project):
+    return House(engine, image("chance"), project)
+
+
+@pytest.fixture
+def changed(tmp_path):
+    """A volume with the chance service, some words changed: `changed(name, (old, new), ...)`."""
+
+    def make(name, *changes):
+        folder = tmp_path / name
+        folder.mkdir()
+        code = (ROOT / "services/chance/service.py").read_text()
+        for old, new in changes:
+            assert old in code
+            code = code.replace(old, new)
+        (folder / "service.py").write_text(code)
+        (folder / "requirements.txt").touch()
+        for path in (tmp_path, *tmp_path.parents):
+            if path.is_relative_to("/tmp") and path != Path("/tmp"):  # the container's user reads it
+                path.chmod(path.stat().st_mode | 0o055)
+        return {str(folder): {"bind": "/service", "mode": "ro"}}
+
+    return make
+
+
+def test_containers_in_every_state_are_shown_with_their_reasons(house, changed):
+    stopped = house.start("stopped", "--max-queue", "5")
+    assert house.states("--wait", "60")["stopped"]["state"] == "ready"
+    stopped.stop()
+    for name in ("a-1", "a-2"):
+        house.start(name)
+    house.start("unpublished", publish=False)
+    house.start("bad", "--no-such-option")
+    house.start("v2", labels={"org.mmad.answer.contract": "v2"})
+    house.start("portless", labels={"org.mmad.answer.port": ""})
+    house.start("loopback", environment={"MMAD_ANSWER_HOST": "127.0.0.1"}, healthcheck={"test": ["NONE"]})
+    house.start("paused").pause()
+    house.start("conflict", volumes=changed("other", ('family="baseline"', 'family="other"')))
+    slow = (
+        "    def answer(",
+        "    def load(self) -> None:\n        import time; time.sleep(600)\n\n    def answer(",
+    )
+    house.start("slow", volumes=changed("slow", ('name="chance"', 'name="slow"'), slow))
+    house.start(
+        "sick",
+        healthcheck={
+            "test": ["CMD-SHELL", "echo no GPU; exit 1"],
+            "interval": 10**9,
+            "start_period": 10**6,
+            "retries": 1,
+        },
+    )
+
+    def settled(found):
+        return (
+            found["a-1"]["state"] == found["a-2"]["state"] == "ready"
+            and found["sick"]["state"] == "unhealthy"
+        )
+
+    found = {}
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (found and settled(found)):
+        found = house.states()
+    expected = {
+        "a-1": ("ready", ""),
+        "a-2": ("ready", ""),
+        "unpublished": ("ready", ""),
+        "bad": ("exited", "exit 2, .* ago: mmad-answer: No such option '--no-such-option'"),
+        "v2": ("wrong contract", "says 'v2', and 'v1' is spoken here"),
+        "portless": ("no address", "its label org.mmad.answer.port is missing"),
+        "loopback": ("starting", "nothing answers there yet"),
+        "paused": ("paused", "docker unpause .*-paused"),
+        "conflict": ("name taken", "container .*-a-1 has this name, .*: family: 'baseline' and 'other'"),
+        "slow": ("starting", ""),
+        "sick": ("unhealthy", "no GPU"),
+        "stopped": ("stopped", "exit 0, .* ago: "),
+    }
+    for name, row in expected.items():
+        assert (found[name]["state"], bool(re.search(row[1], found[name]["reason"]))) == (row[0], True), (
+            found[name]
+        )
+    assert found["slow"]["name"] == "slow"
+    assert re.fullmatch(r"127\.0\.0\.1:\d+", found["a-1"]["address"])
+    assert re.fullmatch(r"1\d+\.\d+\.\d+\.\d+:50051", found["unpublished"]["address"])
+
+
+def test_a_run_follows_a_container_that_was_killed_and_a_replica_that_was_added(house, changed, tmp_path):
+    """A restart gives the container another port; `docker kill` would count as a stop by hand."""
+    steady = changed(
+        "steady",
+        (
+            "            for question in",
+            "            import time; time.sleep(0.2)\n            for question in",
+        ),
+    )
+    first = house.start("chance-1", volumes=steady, restart_policy={"Name": "always"})
+    assert house.states("--wait", "60")["chance-1"]["state"] == "ready"
+    first.reload()
+    port = first.ports[f"{PORT}/tcp"][0]["HostPort"]
+    out = tmp_path / "run"
+    command = [
+        *(sys.executable, "-m", "orchestrator", "run", "--discover", f"docker:{house.project}"),
+        *("--limit", "60", "--concurrency", "1", "--patience", "120", "--out", str(out)),
+    ]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as run:
+        while "Asking chance" not in (line := run.stderr.readline()):
+            assert line, "the run ended before it asked anything"
+        while not _asked(out):
+            time.sleep(0.05)
+        os.kill(first.attrs["State"]["Pid"], signal.SIGKILL)
+        house.start("chance-2", volumes=steady)
+        rest = run.stderr.read()
+    assert run.returncode == 0, rest
+    first.reload()
+    assert first.ports[f"{PORT}/tcp"][0]["HostPort"] != port
+    execution = json.loads((out / "summary.json").read_text())["execution"]["models"]["chance"]
+    assert execution["attempts"]["OK"] >= 60
+    second = house.engine.containers.get(f"{house.project}-chance-2").ports[f"{PORT}/tcp"][0]["HostPort"]
+    back = first.ports[f"{PORT}/tcp"][0]["HostPort"]
+    assert {f"127.0.0.1:{p}" for p in (port, second, back)} <= _asked(out)
+
+
+def _asked(run_folder):
+    """The addresses of all attempts that have ended, so far."""
+    with contextlib.closing(sqlite3.connect(run_folder / "journal.sqlite")) as journal:
+        return {target for (target,) in journal.execute("SELECT target FROM attempts WHERE code = 'OK'")}
+
+
+def test_in_a_network_the_alias_finds_all_of_them_without_the_socket(house, image):
+    network = house.engine.networks.create(
+        f"{house.project}-net", labels={"com.docker.compose.project": house.project}
+    )
+    everybody = {network.name: house.engine.api.create_endpoint_config(aliases=["answer"])}
+    for name in ("chance-1", "chance-2"):
+        house.start(name, publish=False, network=network.name, networking_config=everybody)
+    said = house.engine.containers.run(
+        image("orchestrator"),
+        ["models", "--json", "--wait", "60"],
+        environment={"MMAD_DISCOVER": "answer:50051"},
+        labels={"com.docker.compose.project": house.project},
+        network=network.name,
+        remove=True,
+    )
+    models = json.loads(said)["models"]
+    assert [(model["name"], model["state"]) for model in models] == [("chance", "ready")] * 2
+    assert {model["origin"] for model in models} == {"answer:50051"}
+    assert len({model["address"] for model in models}) == 2
+
+
+# ---------------------------------------------------------------------- a proxy that lets four routes through
+
+
+class _Filter(http.server.BaseHTTPRequestHandler):
+    """Lets what docs/discovery.md says through to the engine's socket, and nothing else."""
+
+    allowed = re.compile(
+        re.search(r"location ~ (\S+) \{", (ROOT / "docs/discovery.md").read_text())[1]  # nginx's own words
+    )
+
+    def do_GET(self):
+        if not self.allowed.fullmatch(self.path.partition("?")[0]):
+            return self._refuse()
+        connection = http.client.HTTPConnection("docker")
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.connect("/var/run/docker.sock")
+        connection.request("GET", self.path)
+        response = connection.getresponse()
+        content = response.read()
+        self.send_response(response.status)
+        self.send_header("Content-Type", response.headers.get("Content-Type", "application/json"))
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+        return connection.close()
+
+    def _refuse(self):
+        self.server.refused.append(f"{self.command} {self.path}")
+        self.send_error(403)
+
+    do_POST = _refuse  # noqa: N815
+    do_DELETE = _refuse  # noqa: N815
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def proxy():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Filter)
+    server.refused = []
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_the_routes_that_the_documentation_lists_are_all_that_discovery_needs(house, proxy):
+    house.start("chance-1")
+    house.start("bad", "--no-such-option")
+    address = f"tcp://127.0.0.1:{proxy.server_port}"
+    found = house.states("--wait", "60", DOCKER_HOST=address)
+    assert found["chance-1"]["state"] == "ready"
+    assert "No such option '--no-such-option'" in found["bad"]["reason"]
+    assert proxy.refused == []
+
+
+def test_through_such_a_proxy_nothing_else_can_be_done(house, proxy):
+    import docker
+
+    container = house.start("chance-1")
+    client = docker.DockerClient(base_url=f"tcp://127.0.0.1:{proxy.server_port}", version="auto")
+    attempts = (
+        lambda: client.containers.get(container.id).stop(),
+        lambda: client.containers.create(house.tag),
+        lambda: client.images.list(),
+        lambda: client.api.inspect_container(f"{container.id}/../../images/json"),
+    )
+    for attempt in attempts:
+        with pytest.raises(docker.errors.APIError, match="403"):
+            attempt()
+    client.close()
+    assert len(proxy.refused) == len(attempts)
