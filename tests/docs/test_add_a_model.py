@@ -2,12 +2,15 @@
 
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
 import pytest
+import yaml
 
-PAGE = (pathlib.Path(__file__).parents[2] / "docs/add-a-model.md").read_text()
+ROOT = pathlib.Path(__file__).parents[2]
+PAGE = (ROOT / "docs/add-a-model.md").read_text()
 BEFORE_CONTAINERS = PAGE.split("### Put it into an image")[0]
 BIN = pathlib.Path(sys.executable).parent
 
@@ -34,3 +37,16 @@ def test_the_model_of_the_page_is_as_clean_as_the_rest(checkout_copy, follow):
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("fragment", ["docs/add-a-model.md", "docs/examples/node/compose.yaml"])
+def test_services_of_others_run_as_those_of_compose_yaml(fragment):
+    text = (ROOT / fragment).read_text()
+    if fragment.endswith(".md"):
+        (text,) = re.findall(r"^```yaml\n(.*?)^```$", text, flags=re.M | re.S)
+    (theirs,) = yaml.safe_load(text)["services"].values()
+    ours = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["chance"]
+    of_their_own = {"image", "build", "mem_limit", "pids_limit"}
+    assert {key: theirs[key] for key in theirs.keys() - of_their_own} == {
+        key: ours[key] for key in ours.keys() - of_their_own
+    }
