@@ -111,6 +111,20 @@ def test_addresses_can_be_given_instead(cli, chance, closed_port):
     assert "nothing listens there" in b["reason"]
 
 
+def test_a_name_is_shown_with_each_address_that_it_has(cli, chance):
+    port = chance.rpartition(":")[2]
+    names = (
+        "--endpoint",
+        f"a=dns:///localhost:{port}",
+        "--endpoint",
+        f"b=dns:///no-such-host.invalid:{port}",
+    )
+    a, b = json.loads(cli("models", "--json", *names).out)["models"]
+    assert (a["address"], a["origin"]) == (chance, f"dns:///localhost:{port}, --endpoint")
+    assert (b["state"], b["address"]) == ("no address", None)
+    assert "no-such-host.invalid has no address" in b["reason"]
+
+
 def test_given_and_found_ones_can_be_shown_together(cli, fake_engine, chance):
     fake_engine.add("mmad-chance-1", chance)
     result = cli("models", "--endpoint", f"mine={chance}", "--discover", "docker", "--json")

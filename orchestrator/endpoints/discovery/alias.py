@@ -7,10 +7,11 @@ container's a minute later; therefore each is asked again at every look.
 
 from __future__ import annotations
 
-import socket
 import time
 
+from orchestrator.dispatch import DirectoryError
 from orchestrator.endpoints.discovery.place import Place, Places, SourceError
+from orchestrator.endpoints.dns import addresses
 
 _START_SECONDS = 30.0
 """How long an address that has only just been seen may say nothing and still count as starting."""
@@ -21,36 +22,29 @@ class Alias:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        host, _, self._port = name.rpartition(":")
-        self._host = host.removeprefix("dns:///").strip("[]")
+        host, _, port = name.rpartition(":")
+        self._host, self._port = host.strip("[]"), int(port)
         self._seen: dict[str, float] = {}
         """When each address was first seen, on the monotonic clock."""
 
     def look(self) -> Places:
-        """Return the addresses that there are now: IPv4 where there is any, since most have both."""
+        """Return the addresses that there are now."""
         try:
-            found = socket.getaddrinfo(self._host, int(self._port), type=socket.SOCK_STREAM)
-        except OSError as error:
-            why = "nothing has that name" if isinstance(error, socket.gaierror) else str(error)
+            targets = addresses(self._host, self._port)
+        except DirectoryError as error:
             raise SourceError(
-                f"{self._host} cannot be resolved ({why})",
+                str(error),
                 "Is a service with this alias running, in a network of this container? "
                 f"(compose: `networks: default: aliases: [{self._host}]`)",
                 passing=True,
             ) from None
-        family = min(each[0] for each in found)
-        hosts = sorted(
-            {str(each[4][0]) for each in found if each[0] == family},
-            key=lambda host: socket.inet_pton(family, host),
-        )
         now = time.monotonic()
-        self._seen = {host: self._seen.get(host, now) for host in hosts}
-        return Places(tuple(self._place(host, now) for host in hosts))
+        self._seen = {target: self._seen.get(target, now) for target in targets}
+        return Places(tuple(self._place(target, now) for target in targets))
 
     def close(self) -> None:
         """Hold nothing."""
 
-    def _place(self, host: str, now: float) -> Place:
-        target = f"[{host}]:{self._port}" if ":" in host else f"{host}:{self._port}"
-        starting = now - self._seen[host] < _START_SECONDS
+    def _place(self, target: str, now: float) -> Place:
+        starting = now - self._seen[target] < _START_SECONDS
         return Place(target, target, self._name, targets=(target,), may_change=True, starting=starting)

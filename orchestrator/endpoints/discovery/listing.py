@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+from orchestrator.dispatch import DirectoryError
 from orchestrator.endpoints.discovery.joining import nobody, open_source, wait_for
 from orchestrator.endpoints.discovery.place import Place, Places, Source, SourceError
 from orchestrator.endpoints.discovery.survey import Look, Survey
 from orchestrator.endpoints.discovery.where import Where, where_to_look
+from orchestrator.endpoints.dns import resolve
 from orchestrator.endpoints.participants import given_endpoints
 from orchestrator.errors import EndpointError, near_matches
 from orchestrator.options import RunOptions
-from orchestrator.vocabulary import Endpoint
+from orchestrator.vocabulary import Endpoint, ReplicaState
 
 
 class Given:
@@ -25,20 +27,25 @@ class Given:
         self._awaited = awaited
 
     def look(self) -> Places:
-        """Return them, in their order."""
-        return Places(tuple(self._place(endpoint) for endpoint in self._endpoints))
+        """Return them, in their order; of a name, a place for each address that it has."""
+        return Places(tuple(place for endpoint in self._endpoints for place in self._places(endpoint)))
 
-    def _place(self, endpoint: Endpoint) -> Place:
+    def _places(self, endpoint: Endpoint) -> Iterator[Place]:
         key = f"{endpoint.name}={endpoint.target}"
-        return Place(
-            key,
-            key,
-            endpoint.origin,
-            endpoint.name,
-            (endpoint.target,),
-            may_change=True,
-            starting=self._awaited,
-        )
+        try:
+            targets = asyncio.run(resolve(endpoint))
+        except DirectoryError as error:
+            yield Place(
+                key, key, endpoint.origin, endpoint.name, state=ReplicaState.NO_ADDRESS, reason=str(error)
+            )
+            return
+        for each in targets:
+            key = f"{each.name}={each.target}"
+            yield Place(
+                *(key, key, each.origin, each.name, (each.target,)),
+                may_change=True,
+                starting=self._awaited,
+            )
 
     def close(self) -> None:
         """Hold nothing."""

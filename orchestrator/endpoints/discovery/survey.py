@@ -85,7 +85,7 @@ class Survey:
         found = await asyncio.gather(*(self._ask(place) for place in seen.places))
         keys = {place.key for place in seen.places}
         self._known = {key: known for key, known in self._known.items() if key in keys}
-        ordered = sorted(found, key=lambda r: (natural(r.origin), r.target))
+        ordered = sorted(found, key=lambda r: (natural(r.origin), natural(r.target)))
         told = sorted(
             _one_model_per_name(ordered),
             key=lambda r: (not r.name, natural(r.name), r.state is ReplicaState.NAME_TAKEN),

@@ -4,6 +4,7 @@ import socket
 
 import pytest
 
+from orchestrator.endpoints import dns
 from orchestrator.endpoints.discovery import alias as module
 from orchestrator.endpoints.discovery.alias import Alias
 from orchestrator.endpoints.discovery.place import SourceError
@@ -22,15 +23,16 @@ def resolve(monkeypatch):
             families = {host: socket.AF_INET6 if ":" in host else socket.AF_INET for host in hosts}
             return [(families[host], socket.SOCK_STREAM, 6, "", (host, port)) for host in hosts]
 
-        monkeypatch.setattr(module.socket, "getaddrinfo", getaddrinfo)
+        monkeypatch.setattr(dns.socket, "getaddrinfo", getaddrinfo)
 
     return to
 
 
-def test_each_address_is_a_place_in_numeric_order(resolve):
+def test_each_address_is_a_place_once(resolve):
     resolve("172.18.0.10", "172.18.0.9", "172.18.0.10")
     places = Alias("answer:50051").look().places
-    assert [place.targets for place in places] == [("172.18.0.9:50051",), ("172.18.0.10:50051",)]
+    assert {place.targets for place in places} == {("172.18.0.9:50051",), ("172.18.0.10:50051",)}
+    assert len(places) == 2
     assert {place.origin for place in places} == {"answer:50051"}
 
 
@@ -43,7 +45,7 @@ def test_a_container_with_both_kinds_of_address_is_one_place(resolve):
 
 def test_a_name_that_nothing_has_is_said_and_worth_waiting_for(resolve):
     resolve()
-    with pytest.raises(SourceError, match=r"answer cannot be resolved \(nothing has that name\)") as error:
+    with pytest.raises(SourceError, match="answer has no address: there is no host of that name") as error:
         Alias("answer:50051").look()
     assert "aliases: [answer]" in error.value.remedy
     assert error.value.passing
