@@ -145,7 +145,7 @@ def check_image(name: str, options: ContainerOptions, settings: Settings, screen
         EndpointError: there is no engine or no such image, or it does not come up.
     """
     client = engine()
-    with contextlib.closing(client), _sigterm_like_ctrl_c(), started(client, name, options) as container:
+    with contextlib.closing(client), _ending_like_ctrl_c(), started(client, name, options) as container:
         screen.note(f"Started {name}; its container is removed at the end.")
         try:
             endpoint = Endpoint("check", container.target(), name)
@@ -170,10 +170,12 @@ async def _check(
 
 
 @contextlib.contextmanager
-def _sigterm_like_ctrl_c() -> Iterator[None]:
-    """Let SIGTERM, too, end the block in good order: the container must not stay."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+def _ending_like_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM and a terminal that is closed, too, end the block in good order: the container must go."""
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = [signal.signal(number, signal.default_int_handler) for number in numbers]
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

@@ -1,7 +1,7 @@
 """An image that is to be checked, in a container of its own, as hardened as compose.yaml runs it.
 
 It is removed at the end, whatever happens but SIGKILL. Discovery must not find it meanwhile, or a run would
-ask it: the container's own label says so.
+ask it: its contract's label is emptied.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ import docker.errors
 import docker.types
 import requests.exceptions
 
-from orchestrator.check.image import CONTRACT_LABEL, PORT_LABEL
 from orchestrator.check.service import Image
 from orchestrator.dispatch.faults import printable
+from orchestrator.endpoints.discovery.containers import PORT_LABEL
+from orchestrator.endpoints.discovery.engine import CONTRACT_LABEL
 from orchestrator.errors import EndpointError
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def started(client: docker.DockerClient, name: str, options: ContainerOptions) -
                 image.id or name,
                 list(options.arguments),
                 name=f"orchestrator-check-{uuid.uuid4().hex[:8]}",
-                labels={CONTRACT_LABEL: "under check"},
+                labels={CONTRACT_LABEL: ""},
                 environment=dict(options.environment),
                 volumes=[f"{here.resolve()}:{there}:ro" for here, there in options.mounts],
                 device_requests=[docker.types.DeviceRequest(count=-1, capabilities=[["gpu"]])]

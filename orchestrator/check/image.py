@@ -11,11 +11,10 @@ import re
 
 from orchestrator.check import BrokenError, DoubtError, NotTriedError, Promises
 from orchestrator.check.service import Image, Service
+from orchestrator.endpoints.discovery.containers import CONTRACT, PORT_LABEL
+from orchestrator.endpoints.discovery.engine import CONTRACT_LABEL
 
 promises = Promises("image")
-CONTRACT_LABEL = "org.mmad.answer.contract"
-PORT_LABEL = "org.mmad.answer.port"
-CONTRACT_VERSION = "v1"
 _HEALTH_SECONDS = 60.0
 
 
@@ -29,11 +28,11 @@ def _image(service: Service) -> Image:
 async def labels(service: Service) -> str:
     image = _image(service)
     contract, port = image.labels.get(CONTRACT_LABEL, ""), image.labels.get(PORT_LABEL, "")
-    if contract != CONTRACT_VERSION or not re.fullmatch(r"[1-9]\d{0,4}", port):
+    if contract != CONTRACT or not re.fullmatch(r"[1-9]\d{0,4}", port):
         raise BrokenError(
-            f"{CONTRACT_LABEL}={CONTRACT_VERSION} and {PORT_LABEL}=PORT",
+            f"{CONTRACT_LABEL}={CONTRACT} and {PORT_LABEL}=PORT",
             f"{CONTRACT_LABEL}={contract or '(none)'}, {PORT_LABEL}={port or '(none)'}",
-            f'in the Dockerfile: LABEL {CONTRACT_LABEL}="{CONTRACT_VERSION}" {PORT_LABEL}="50051"',
+            f'in the Dockerfile: LABEL {CONTRACT_LABEL}="{CONTRACT}" {PORT_LABEL}="50051"',
         )
     return f"port {port}"
 

@@ -35,7 +35,9 @@ class CheckScreen:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._group = ""
-        self._live: Live | None = None
+        self._spinner = Spinner("dots", style="cyan")
+        self._trying = ""
+        self._since = 0.0
 
     def note(self, text: str) -> None:
         """Say one thing."""
@@ -48,18 +50,26 @@ class CheckScreen:
             yield
             return
         with Live(
-            console=self._console, refresh_per_second=_REFRESH_PER_SECOND, transient=True
-        ) as self._live:
+            get_renderable=self._under_way,
+            console=self._console,
+            refresh_per_second=_REFRESH_PER_SECOND,
+            transient=True,
+        ):
             yield
-        self._live = None
+
+    def _under_way(self) -> Padding:
+        seconds = time.monotonic() - self._since
+        self._spinner.update(
+            text=Text(f"{self._trying} ({seconds:.0f} s)" if self._trying else "", style="dim")
+        )
+        return Padding(self._spinner, (0, 0, 0, 2))
 
     def begin(self, promise: Promise) -> None:
         """Show that a promise is being tried."""
         if promise.group != self._group:
             self._group = promise.group
             self._console.print(Text(f"\n{GROUPS[promise.group]}", style="bold"))
-        if self._live is not None:
-            self._live.update(Padding(_Trying(promise.title), (0, 0, 0, 2)))
+        self._trying, self._since = promise.title, time.monotonic()
 
     def end(self, result: Result) -> None:
         """Show how it went."""
@@ -71,21 +81,6 @@ class CheckScreen:
         """Say how many promises hold."""
         self._console.print(Text(f"\n{verdict(results)}", style=_verdict_style(results)))
         self.note(f"{inspections:,} inspections, {questions:,} questions answered, {seconds:.0f} s.")
-
-
-class _Trying(Spinner):
-    """A promise that is being tried, and for how long."""
-
-    def __init__(self, title: str) -> None:
-        super().__init__("dots", Text(title), style="cyan")
-        self._title = title
-        self._started = time.monotonic()
-
-    def render(self, now: float) -> Text:
-        self.text = Text(f"{self._title} ({time.monotonic() - self._started:.0f} s)", style="dim")
-        rendered = super().render(now)
-        assert isinstance(rendered, Text | Table)  # noqa: S101 - what a spinner with a text renders to
-        return rendered  # type: ignore[return-value]
 
 
 def line(result: Result) -> Table:

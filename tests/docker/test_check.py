@@ -26,34 +26,40 @@ def command():
 
 
 @pytest.fixture
+def chance(engine, image):
+    """The id of the image, which stays what it is when somebody else builds one of the same tag."""
+    return engine.images.get(image("chance")).id
+
+
+@pytest.fixture
 def left_behind(engine):
     """The containers of an image that a check has started."""
 
-    def of(tag):
-        return engine.containers.list(all=True, filters={"name": "orchestrator-check-", "ancestor": tag})
+    def of(image_id):
+        found = {"name": "orchestrator-check-", "ancestor": image_id}
+        return engine.containers.list(all=True, filters=found)
 
     return of
 
 
 @pytest.fixture
-def broken_image(engine, image):
+def broken_image(engine, chance):
     """chance as root, labelled wrongly, behind a shell that passes no signal on."""
-    tag = "mmad-answer/chance-broken:test"
-    engine.images.build(fileobj=io.BytesIO(BROKEN.format(base=image("chance")).encode()), tag=tag, rm=True)
-    yield tag
-    engine.images.remove(tag, force=True)
+    text = BROKEN.format(base=chance).encode()
+    built, _ = engine.images.build(fileobj=io.BytesIO(text), rm=True)
+    yield built.id
+    engine.images.remove(built.id, force=True)
 
 
 def outcomes(done):
     return {each["id"]: each for each in json.loads(done.stdout)["promises"]}
 
 
-def test_the_image_of_chance_keeps_every_promise(command, image, left_behind):
-    tag = image("chance")
+def test_the_image_of_chance_keeps_every_promise(command, chance, left_behind):
     done = subprocess.run(
         [
             *command,
-            tag,
+            chance,
             "--quick",
             "--json",
             "--env",
@@ -73,7 +79,7 @@ def test_the_image_of_chance_keeps_every_promise(command, image, left_behind):
     assert {name: found[name]["outcome"] for name in tried} == dict.fromkeys(tried, "ok")
     assert "its code unknown" not in found["stopping.exit"]["detail"]
     assert "11 in flight, 4 MiB" in found["card.limits"]["detail"]  # the argument and the variable arrived
-    assert left_behind(tag) == []
+    assert left_behind(chance) == []
 
 
 def test_a_broken_image_fails_by_its_labels_and_by_how_it_stops(command, broken_image, left_behind):
@@ -104,28 +110,29 @@ def test_a_broken_image_fails_by_its_labels_and_by_how_it_stops(command, broken_
     assert left_behind(broken_image) == []
 
 
-def test_an_image_that_does_not_come_up_is_shown_with_its_last_words(command, image, left_behind):
-    tag = image("chance")
+def test_an_image_that_does_not_come_up_is_shown_with_its_last_words(command, chance, left_behind):
     done = subprocess.run(
-        [*command, tag, "--", "--no-such-option"], capture_output=True, text=True, check=False
+        [*command, chance, "--", "--no-such-option"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
     assert "exited with code 2. Its last words:" in done.stderr
     assert "No such option" in done.stderr
-    assert left_behind(tag) == []
+    assert left_behind(chance) == []
 
 
-def test_ctrl_c_removes_the_container(command, image, left_behind):
-    tag = image("chance")
-    process = subprocess.Popen([*command, tag, "--json"], stderr=subprocess.PIPE, text=True)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_ctrl_c_and_a_closed_terminal_remove_the_container(command, chance, left_behind, number):
+    process = subprocess.Popen([*command, chance, "--json"], stderr=subprocess.PIPE, text=True)
     with process:
         for line in process.stderr:
             if line.startswith("Health"):  # it is ready, and the check is under way
                 break
-        process.send_signal(signal.SIGINT)
+        (container,) = left_behind(chance)
+        assert container.labels["org.mmad.answer.contract"] == ""  # no run finds it meanwhile
+        process.send_signal(number)
         assert "the container is removed" in process.stderr.read()
     assert process.returncode == 130
-    assert left_behind(tag) == []
+    assert left_behind(chance) == []
 
 
 def test_a_name_that_the_engine_does_not_know_is_told_so(command, engine):
