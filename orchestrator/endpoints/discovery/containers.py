@@ -101,8 +101,7 @@ class Containers:
         if container.get("RestartCount", 0) >= _RESTARTS and status != "healthy":
             last = self._engine.last_log_line(container["Id"])
             again = f"it has ended {container['RestartCount']} times: {last or 'it said nothing'}"
-            # Asked all the same: it may have come up this time.
-            return Place(key, container["Id"], origin, targets=targets, unhealthy=again)
+            return Place(key, container["Id"], origin, targets=targets, failing=again)
         log = health.get("Log") or [{}]
         return Place(
             key,

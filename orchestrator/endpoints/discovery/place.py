@@ -29,6 +29,8 @@ class Place:
     """Another model may be there under the same key: it is asked at every look."""
     starting: bool = False
     """If nothing answers, that is because it has only just begun."""
+    failing: str = ""
+    """If nothing answers, that is because it ends again and again, and why."""
     unhealthy: str | None = None
     """What its health check says, where it fails."""
     advice: str = ""

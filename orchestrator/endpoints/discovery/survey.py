@@ -130,6 +130,8 @@ async def _silent(place: Place, client: Client, error: CallError, seconds: float
     """Return what it means that a place does not say who it is."""
     if error.code in _SILENT and place.starting:
         return ReplicaState.STARTING, "nothing answers there yet"
+    if error.code in _SILENT and place.failing:
+        return ReplicaState.RESTARTING, place.failing
     if error.code in _SILENT and place.unhealthy is not None:
         return ReplicaState.UNHEALTHY, place.unhealthy
     reason = await explain(client, error, seconds)

@@ -166,10 +166,18 @@ def test_a_container_that_ends_again_and_again_is_not_starting(fake_engine, only
     assert only().reason.endswith("it said nothing")
 
 
-def test_between_two_ends_it_is_asked_but_not_believed_to_be_starting(fake_engine, only):
-    fake_engine.add("one", "127.0.0.1:1", restarts=5, state={"StartedAt": ago(seconds=1)})
+@pytest.mark.parametrize("health", [None, {"Status": "starting"}, {"Status": "unhealthy", "Log": []}])
+def test_between_two_ends_it_is_asked_but_its_silence_is_no_beginning(fake_engine, only, health):
+    state = {"StartedAt": ago(seconds=1)} | ({"Health": health} if health else {})
+    fake_engine.add("one", "127.0.0.1:1", restarts=5, state=state)
     fake_engine.logs["one"] = "no weights"
-    assert (only().starting, only().unhealthy) == (False, "it has ended 5 times: no weights")
+    assert (only().state, only().starting) == (None, False)
+    assert only().failing == "it has ended 5 times: no weights"
+
+
+def test_once_it_is_healthy_what_was_before_is_forgotten(fake_engine, only):
+    fake_engine.add("one", "127.0.0.1:1", restarts=5, state={"Health": {"Status": "healthy"}})
+    assert only().failing == ""
 
 
 def test_a_container_that_could_not_be_started_says_what_the_engine_said(fake_engine, only):

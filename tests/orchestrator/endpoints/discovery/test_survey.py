@@ -61,6 +61,11 @@ async def test_one_that_drains_is_said_to(source, survey, servers, speaker):
     assert (await survey.look()).replicas[0].state is State.DRAINING
 
 
+async def test_one_that_has_ended_often_and_answers_now_is_ready(source, survey, servers, speaker):
+    source.put("container a", await servers(speaker()), failing="it has ended 5 times")
+    assert (await survey.look()).replicas[0].state is State.READY
+
+
 async def test_one_that_its_health_check_finds_ill_is_not_ready_whatever_it_says(
     source, survey, servers, speaker
 ):
@@ -74,6 +79,7 @@ async def test_one_that_its_health_check_finds_ill_is_not_ready_whatever_it_says
     [
         ({"starting": True}, State.STARTING, "nothing answers there yet"),
         ({"unhealthy": "no GPU"}, State.UNHEALTHY, "no GPU"),
+        ({"failing": "it has ended 5 times"}, State.RESTARTING, "it has ended 5 times"),
         ({"advice": "Listen on 0.0.0.0"}, State.NO_ANSWER, "nothing listens there; GetModel was tried for"),
         ({"advice": "Listen on 0.0.0.0"}, State.NO_ANSWER, " Listen on 0.0.0.0."),
     ],
