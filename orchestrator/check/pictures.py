@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import random
 
@@ -13,6 +14,7 @@ SIZE = (240, 160)
 """Width and height in pixels: not square, so that a map that lies on its side is seen."""
 
 
+@functools.cache
 def plate(seed: int, *, scratched: bool = False, form: str = "PNG") -> bytes:
     """Return an encoded picture, the same for the same arguments. `form` is Pillow's name of a format."""
     random_number = random.Random(seed)

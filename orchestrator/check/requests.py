@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 
 from orchestrator.check.pictures import plate
@@ -33,20 +32,13 @@ def image(role: pb.ImageRole.ValueType, content: bytes, caption: str = "") -> pb
     return pb.Image(role=role, content=content, media_type=media_type(content), caption=caption)
 
 
-@functools.cache
-def _plate(seed: int, scratched: bool) -> bytes:
-    return plate(seed, scratched=scratched)
-
-
 def images(card: pb.GetModelResponse, templates: int = 1) -> list[pb.Image]:
     """Return a query image, after as many templates as the model has room for; nothing if it takes none."""
     room = card.limits.max_images
     if not room:
         return []
-    shown = [
-        image(pb.IMAGE_ROLE_NORMAL_TEMPLATE, _plate(i + 1, False)) for i in range(min(templates, room - 1))
-    ]
-    return [*shown, image(pb.IMAGE_ROLE_QUERY, _plate(0, True))]
+    shown = [image(pb.IMAGE_ROLE_NORMAL_TEMPLATE, plate(i + 1)) for i in range(min(templates, room - 1))]
+    return [*shown, image(pb.IMAGE_ROLE_QUERY, plate(0, scratched=True))]
 
 
 def inspection(card: pb.GetModelResponse, count: int = 1, prefix: str = "q") -> pb.AnswerRequest:

@@ -33,7 +33,7 @@ def test_every_link_leads_somewhere(page):
 def test_every_option_of_the_command_that_is_named_exists(page):
     """`orchestrator VERB ... --option`: the verb's help knows the option."""
     for verb, rest in re.findall(
-        r"orchestrator (run|models|merge|hints|score|export|data \w+)([^`\n]*)", page.read_text()
+        r"orchestrator (run|models|merge|check|hints|score|export|data \w+)([^`\n]*)", page.read_text()
     ):
         known = help_of(*verb.split())
         for option in re.findall(r"--[a-z][a-z-]+", rest):
