@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import hashlib
 import http.server
+import ipaddress
 import json
 import os
 import shutil
@@ -149,6 +150,7 @@ def tiny_image(build, image):
 def tiny_checkpoint(engine, tiny_image, tmp_path_factory):
     """The folder of a Qwen2-VL of a few hundred kilobytes, with random weights."""
     folder = tmp_path_factory.mktemp("tiny")
+    folder.chmod(0o755)  # the service runs as somebody else
     engine.containers.run(
         tiny_image,
         ["/tiny/build.py", "/tiny/qwen2_vl.py", "/made"],
@@ -170,8 +172,8 @@ def hub():
 @pytest.fixture(scope="module")
 def hub_for_containers(engine):
     """A `Hub` at the address under which containers reach this machine."""
-    network = engine.networks.get("bridge").attrs["IPAM"]["Config"][0]
-    with _serving(network["Gateway"]) as server:
+    subnet = engine.networks.get("bridge").attrs["IPAM"]["Config"][0]["Subnet"]
+    with _serving(str(ipaddress.ip_network(subnet)[1])) as server:  # the engine gives itself the first
         yield server
 
 
