@@ -66,9 +66,12 @@ async def become_ready(service: Service, gone: Callable[[], str], note: Callable
 async def _look(service: Service) -> Look:
     """Look once. The state comes last: where it is LOADING, it was so when the others were asked.
 
+    It comes first, too: before the service listens, health is not its own.
+
     Raises:
         CallError: GetModel was not answered.
     """
+    await service.get_model()
     process_health, service_health = await asyncio.gather(service.health(""), service.health(CONTRACT))
     card = await service.get_model()
     answer_code = ""

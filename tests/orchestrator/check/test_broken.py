@@ -96,7 +96,7 @@ def card_that_changes(self):
 
 def card_that_loads_again(self):
     card = parent(self).card()
-    if self.looks > 4:
+    if self.looks > 5:
         card.state = pb.STATE_LOADING
     return card
 
