@@ -150,7 +150,6 @@ def tiny_image(build, image):
 def tiny_checkpoint(engine, tiny_image, tmp_path_factory):
     """The folder of a Qwen2-VL of a few hundred kilobytes, with random weights."""
     folder = tmp_path_factory.mktemp("tiny")
-    folder.chmod(0o755)  # the service runs as somebody else
     engine.containers.run(
         tiny_image,
         ["/tiny/build.py", "/tiny/qwen2_vl.py", "/made"],
@@ -159,6 +158,10 @@ def tiny_checkpoint(engine, tiny_image, tmp_path_factory):
         volumes={str(folder): {"bind": "/made"}},
         remove=True,
     )
+    folder.chmod(
+        0o755
+    )  # the service runs as somebody else, and safetensors writes files for their owner only
+    (folder / "model.safetensors").chmod(0o644)
     return folder
 
 

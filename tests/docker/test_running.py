@@ -105,9 +105,9 @@ def test_a_process_that_is_killed_in_mid_run_comes_back_and_the_run_completes(up
     victim = container("template_diff")
     port = victim.ports["50051/tcp"][0]["HostPort"]
     out = tmp_path / "run"
-    arguments = ["run", "--data", "sample", "--discover", f"docker:{up.project}", "--out", out]
+    models = ["--discover", f"docker:{up.project}", "--model", "chance", "--model", "template_diff"]
     with subprocess.Popen(
-        [ORCHESTRATOR, *arguments, *"--model chance --model template_diff --concurrency 1".split()],
+        [ORCHESTRATOR, "run", "--data", "sample", *models, "--concurrency", "1", "--out", out],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     ) as run:  # fmt: skip
         until(lambda: answers(out, "template_diff") > 5)
