@@ -24,12 +24,10 @@ def layers(engine):
 
 @pytest.fixture
 def checkout(tmp_path):
-    """A copy of what chance is built from, as under umask 077: nobody else may read it."""
+    """A copy of what chance is built from."""
     for part in ("services/kit", "services/chance", "docker"):
         shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns(".venv*", "__pycache__"))
     shutil.copy(ROOT / "constraints.txt", tmp_path)
-    for path in tmp_path.rglob("*"):
-        path.chmod(0o700 if path.is_dir() else 0o600)
     return tmp_path
 
 
@@ -109,14 +107,15 @@ def test_a_change_of_code_leaves_the_layer_of_dependencies(build, image, layers,
 
 
 def test_what_nobody_else_may_read_in_the_checkout_can_be_read_in_the_container(engine, build, checkout):
+    for path in checkout.rglob("*"):
+        path.chmod(0o700 if path.is_dir() else 0o600)
     tag = build("docker/chance.Dockerfile", "mmad-answer/chance:test-private", context=checkout)
     assert b"Uniform over" in engine.containers.run(tag, ["--help"], remove=True)
 
 
-@pytest.mark.parametrize("name", ["chance", "orchestrator", "download"])
-def test_the_classic_builder_builds_it_too(build, engine, name):
-    tag = build(f"docker/{name}.Dockerfile", f"mmad-answer/{name}:test-classic", buildkit=False)
-    assert b"usage" in engine.containers.run(tag, ["--help"], remove=True).lower()
+def test_the_classic_builder_builds_it_too(build, engine):
+    tag = build("docker/chance.Dockerfile", "mmad-answer/chance:test-classic", buildkit=False)
+    assert b"Uniform over" in engine.containers.run(tag, ["--help"], remove=True)
 
 
 def base(*options, path=None):
