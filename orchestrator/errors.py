@@ -47,3 +47,9 @@ def near_matches(word: str, known: Iterable[str]) -> str:
     lowered = {k.lower(): str(k) for k in known}
     close = [lowered[m] for m in difflib.get_close_matches(word.lower(), lowered, n=3, cutoff=0.5)]
     return f" Did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
+
+
+def alternatives(word: str, known: Iterable[str]) -> str:
+    """Return the near matches, or else " There are: a, b.", or "" where nothing is known."""
+    names = list(known)
+    return near_matches(word, names) or (f" There are: {', '.join(names)}." if names else "")

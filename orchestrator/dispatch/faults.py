@@ -47,6 +47,7 @@ _VERDICTS = {
     grpc.StatusCode.PERMISSION_DENIED: Verdict.MODEL,
     grpc.StatusCode.UNIMPLEMENTED: Verdict.MODEL,
 }
+_SILENT = {grpc.StatusCode.UNAVAILABLE.name, grpc.StatusCode.DEADLINE_EXCEEDED.name}
 
 
 class CallError(Exception):
@@ -68,6 +69,11 @@ class CallError(Exception):
         """How long the service asks to be left alone, from 0 to an hour."""
         self.violations = violations
         """(field, description) of each part of the request that is wrong, as the service names them."""
+
+    @property
+    def silent(self) -> bool:
+        """Whether nobody has said anything: nothing is there, or it does not answer (yet)."""
+        return self.code in _SILENT
 
 
 def call_error(error: grpc.aio.AioRpcError) -> CallError:

@@ -28,7 +28,6 @@ from orchestrator.vocabulary import Endpoint, ModelCard
 REACH_SECONDS = 5.0
 """How long an address may give no answer at all."""
 _RETRY_SECONDS = 0.2
-_SILENT = ("UNAVAILABLE", "DEADLINE_EXCEEDED")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -155,7 +154,7 @@ class _Enquiry:
                     card = await client.get_model(max(0.1, min(self.reach_seconds, until - time.monotonic())))
                 except CallError as error:
                     now = time.monotonic()
-                    if error.code not in _SILENT or now >= until:
+                    if not error.silent or now >= until:
                         return f"{_where(endpoint)}: {await explain(client, error, now - last_heard)}"
                     state = f"silent now: {error}" if said else ""
                 else:

@@ -24,7 +24,7 @@ async def explain(client: Client, error: CallError, tried_seconds: float) -> str
     tried = f"GetModel was tried for {tried_seconds:.0f} s"
     if error.code == "UNIMPLEMENTED":
         return await _other_contract(client)
-    if error.code not in ("UNAVAILABLE", "DEADLINE_EXCEEDED"):
+    if not error.silent:
         return f"it {'cannot' if error.verdict is Verdict.BROKEN else 'refuses to'} say who it is: {error}"
     if nothing := await asyncio.to_thread(_nothing_listens, client.endpoint.target):
         return f"{nothing}; {tried}. Is the service running, and is this its address?"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from orchestrator.endpoints import arguments, file
-from orchestrator.errors import EndpointError, near_matches
+from orchestrator.errors import EndpointError, alternatives
 from orchestrator.options import RunOptions
 from orchestrator.vocabulary import Endpoint
 
@@ -58,6 +58,5 @@ def model_names(options: RunOptions, endpoints: Sequence[Endpoint], found: Seque
         )
     for name in options.model:
         if name not in known:
-            near = near_matches(name, known) or f" There are: {', '.join(known)}."
-            raise EndpointError(f"--model {name}: no endpoint has this name.{near}")
+            raise EndpointError(f"--model {name}: no endpoint has this name.{alternatives(name, known)}")
     return [name for name in known if not options.model or name in options.model]

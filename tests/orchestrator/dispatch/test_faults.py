@@ -50,3 +50,16 @@ def test_the_wait_that_a_service_asks_for_is_within_an_hour_whatever_it_says(sec
 def test_a_line_is_short_and_cannot_command_a_terminal():
     assert one_line("a\x1b[2J\tb\u202e") == "a [2J b"
     assert len(one_line("x" * 1000)) == 500
+
+
+@pytest.mark.parametrize(
+    ("code", "silent"),
+    [
+        (grpc.StatusCode.UNAVAILABLE, True),
+        (grpc.StatusCode.DEADLINE_EXCEEDED, True),
+        (grpc.StatusCode.UNIMPLEMENTED, False),
+        (grpc.StatusCode.INTERNAL, False),
+    ],
+)
+def test_nothing_was_said_where_nobody_answered_and_only_there(code, silent):
+    assert call_error(error(code)).silent is silent
