@@ -73,3 +73,11 @@ class SourceError(Exception):
         super().__init__(problem)
         self.remedy = remedy
         self.passing = passing
+
+    def sentences(self) -> str:
+        """Return the problem and the remedy, for an error that has nothing to add."""
+        return ". ".join(part for part in (str(self), self.remedy) if part) + "."
+
+
+class RefusalError(SourceError):
+    """A source that answers, and will not do this one thing."""
