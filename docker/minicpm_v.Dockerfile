@@ -2,19 +2,23 @@
 # All services' Dockerfiles are alike up to the service's own code, so that equal requirements share one layer.
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 
-# What installs, and is in no image.
+# What installs, and is in no image. What hatchling needs is not pinned: it packs plain Python, whatever its version.
 FROM ${BASE_IMAGE} AS tools
 RUN python3 -m venv /opt/tools && /opt/tools/bin/pip install --no-cache-dir hatchling==1.33.0
+
+# What the kit needs, by itself: its pyproject.toml changes for many reasons, and this list seldom.
+FROM tools AS needed
+COPY services/kit/pyproject.toml docker/needed.py /
+RUN python3 /needed.py /pyproject.toml "" > /kit.txt
 
 # The environment, without any code of ours: a layer that lasts until what is needed changes.
 FROM tools AS environment
 RUN python3 -m venv --without-pip /opt/venv
-COPY services/kit/pyproject.toml docker/needed.py /
-RUN python3 /needed.py /pyproject.toml "" > /kit.txt
 COPY services/minicpm_v/requirements.txt /
 # torch comes first and alone: where pip finds a CPU build of that version, it takes that one.
 RUN grep '^torch==' /requirements.txt > /torch.txt \
     && /opt/tools/bin/pip --python /opt/venv/bin/python install --no-cache-dir -r /torch.txt
+COPY --from=needed /kit.txt /
 RUN /opt/tools/bin/pip --python /opt/venv/bin/python install --no-cache-dir -r /kit.txt -r /requirements.txt
 
 # The kit alone, in an environment at the same place, and the service.

@@ -2,7 +2,7 @@
 # --build-arg EXTRAS=frames adds pandas and Parquet, EXTRAS=hub `data download`, EXTRAS=frames,hub both.
 ARG BASE_IMAGE=python:3.11-slim-bookworm
 
-# What installs, and is in no image.
+# What installs, and is in no image. What hatchling needs is not pinned: it packs plain Python, whatever its version.
 FROM ${BASE_IMAGE} AS tools
 RUN python3 -m venv /opt/tools && /opt/tools/bin/pip install --no-cache-dir hatchling==1.33.0
 
@@ -34,8 +34,8 @@ RUN /opt/tools/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --whe
 FROM ${BASE_IMAGE}
 COPY --from=environment /opt/venv /opt/venv
 COPY --from=code /opt/venv /opt/venv
-# A volume that is mounted there for the first time belongs to whom the folder belongs.
-RUN install -d -o 10001 -g 10001 /work /work/runs /work/data /data
+# A volume that is mounted there for the first time takes the folder's mode: whoever the user is, may write.
+RUN install -d -o 10001 -g 10001 /work /data && install -d -o 10001 -g 10001 -m 1777 /work/runs /work/data
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp USER=orchestrator
 WORKDIR /work
 USER 10001:10001

@@ -75,6 +75,24 @@ def test_the_orchestrators_image_leaves_frames_and_the_hub_to_an_extra(engine, i
     assert said.decode().strip() == "['orchestrator']"
 
 
+def test_the_orchestrators_new_volumes_can_be_written_by_whoever_its_user_is(engine, image, project):
+    volumes = {
+        engine.volumes.create(labels={"com.docker.compose.project": project}).name: {"bind": f"/work/{name}"}
+        for name in ("data", "runs")
+    }
+    said = engine.containers.run(
+        image("orchestrator"),
+        ["-c", "orchestrator data sample data/sample --images 4 && mkdir runs/mine && id -u"],
+        entrypoint="sh",
+        user="4321:4321",
+        volumes=volumes,
+        read_only=True,
+        tmpfs={"/tmp": ""},
+        remove=True,
+    )
+    assert said.decode().splitlines()[-1] == "4321"
+
+
 def test_an_image_for_weights_holds_none_and_looks_for_them_in_the_volume_only(engine, image):
     tag = image("qwen_vl")
     environment = engine.images.get(tag).attrs["Config"]["Env"]
@@ -101,6 +119,8 @@ def test_a_change_of_code_leaves_the_layer_of_dependencies(build, image, layers,
     for file in ("services/kit/mmad_answer/uniform.py", "services/chance/service.py"):
         with (checkout / file).open("a") as code:
             code.write("\n# changed\n")
+    project = checkout / "services/kit/pyproject.toml"
+    project.write_text(project.read_text().replace('\ndescription = "', '\ndescription = "Changed: '))
     after = layers(build("docker/chance.Dockerfile", "mmad-answer/chance:test-changed", context=checkout))
     changed = [index for index, (old, new) in enumerate(zip(before, after, strict=True)) if old != new]
     assert changed == [len(before) - 2, len(before) - 1]
