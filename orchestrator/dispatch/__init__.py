@@ -72,7 +72,8 @@ class Effort:
     """How long a model may be out of reach altogether before the run goes on without it."""
     attempts: int = 5
     """In a row at one inspection that bring no reply. Being told to come back later does not count, nor does
-    waiting for a replica."""
+    waiting for a replica. What breaks at a replica that has gone meanwhile counts from so many on: the
+    inspection may be why it has gone."""
     image_cache_bytes: int = 64 * 2**20
 
 

@@ -41,6 +41,8 @@ class _Progress:
     broken: dict[str, str] = dataclasses.field(default_factory=dict)
     """Those of them that failed by the service's own fault, and how."""
     attempts: int = 0
+    strays: int = 0
+    """Calls since the last reply that broke at replicas which had gone by then."""
     incomplete: int = 0
     """Streams that ended well, but left questions out."""
     request_bytes: int = 0
@@ -96,6 +98,7 @@ class Asker:
     async def _insist(self, progress: _Progress) -> None:
         """Call until each question has a reply. Attempts are counted anew after each that brought one."""
         while questions := next_questions(progress.inspection, progress.replies, self._prompting.history):
+            progress.strays = 0
             attempts = tenacity.AsyncRetrying(
                 stop=tenacity.stop_after_attempt(self._effort.attempts),
                 wait=self._pace.backoff(),
@@ -126,7 +129,7 @@ class Asker:
                     if self._replicas.over:
                         raise ModelOverError from None
                     came = len(progress.answered) > answered
-                    if came or error.verdict is Verdict.LATER or replica.gone:
+                    if came or error.verdict is Verdict.LATER or self._excused(progress, replica):
                         return came
                 elif error.verdict is Verdict.BROKEN:
                     self._replicas.broke(replica, str(error))
@@ -136,6 +139,11 @@ class Asker:
             else:
                 self._replicas.succeeded(replica)
         return True
+
+    def _excused(self, progress: _Progress, replica: Replica) -> bool:
+        """Whether a passing fault is the replica's, which has gone, and not that of the inspection."""
+        progress.strays += replica.gone
+        return replica.gone and progress.strays <= self._effort.attempts
 
     async def _call(self, progress: _Progress, questions: Sequence[AskedQuestion], replica: Replica) -> Call:
         async def keep(reply: Reply) -> None:

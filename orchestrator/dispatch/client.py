@@ -21,7 +21,6 @@ from orchestrator.dispatch.pace import Pace
 from orchestrator.dispatch.stubs import answer_pb2
 from orchestrator.vocabulary import Endpoint, ModelCard
 
-_PACKAGE = answer_pb2.DESCRIPTOR.package
 CONTRACT = answer_pb2.DESCRIPTOR.services_by_name["AnswerService"].full_name
 
 
@@ -54,7 +53,7 @@ class Client:
             response = await self._get_model(request, timeout=timeout_seconds)
         except grpc.aio.AioRpcError as error:
             raise call_error(error) from None
-        return wire.model_card(_parsed(answer_pb2.GetModelResponse(), response))
+        return wire.model_card(parsed(answer_pb2.GetModelResponse(), response))
 
     async def answer(
         self, request: bytes, timeout_seconds: float
@@ -69,7 +68,7 @@ class Client:
         call = self._answer(request, timeout=timeout_seconds)
         try:
             async for response in call:
-                yield _parsed(answer_pb2.AnswerResponse(), response)
+                yield parsed(answer_pb2.AnswerResponse(), response)
         except grpc.aio.AioRpcError as error:
             raise call_error(error) from None
         finally:
@@ -83,11 +82,17 @@ class Client:
 MessageT = TypeVar("MessageT", bound=Message)
 
 
-def _parsed(message: MessageT, content: bytes) -> MessageT:
+def parsed(message: MessageT, content: bytes) -> MessageT:
+    """Return the message, filled in from what came.
+
+    Raises:
+        CallError: it cannot be read.
+    """
     try:
         message.ParseFromString(content)
     except DecodeError:
-        detail = f"the service sent what cannot be read: does it speak {_PACKAGE}?"
+        package = message.DESCRIPTOR.file.package
+        detail = f"the service sent what cannot be read: does it speak {package}?"
         raise CallError(Verdict.BROKEN, "INTERNAL", detail) from None
     return message
 

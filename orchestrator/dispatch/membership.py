@@ -4,12 +4,16 @@ Addresses are compared by target, so a container that was killed and comes back 
 that is gone and another that has come. One that is gone gets nothing new; what it has under way may end, and
 ends by itself where the process is dead. Should it be listed again before that, it is the same replica still,
 so that no service ever has more to do than its card says.
+
+One look is believed at once. A name server that tells only some of the addresses each time so makes the
+others sit out until it tells them; to wait for a second look would send new work to what is shutting down.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Sequence
 
 from orchestrator.dispatch import ConnectedModel, DirectoryError, Effort
@@ -21,7 +25,7 @@ from orchestrator.vocabulary import Endpoint, ModelCard
 
 
 class Membership:
-    """The replicas of one model. `close` it at the end."""
+    """The replicas of one model, from `open` to `close`."""
 
     def __init__(self, model: ConnectedModel, effort: Effort, pace: Pace) -> None:
         self.trouble = ""
@@ -32,7 +36,11 @@ class Membership:
         self._look_now = asyncio.Event()
         self._leaving: dict[str, Replica] = {}
         """Those that are gone, but have work under way; by target."""
-        self.replicas = [self._new(endpoint, accepted=True) for endpoint in model.endpoints]
+        self.replicas: list[Replica] = []
+
+    def open(self) -> None:
+        """Begin with those that answered at the start of the run."""
+        self.replicas = [self._new(endpoint, accepted=True) for endpoint in self._model.endpoints]
 
     def limit(self, card: ModelCard) -> AdaptiveLimit:
         """Return the limit that a replica with such a card starts with."""
@@ -48,7 +56,7 @@ class Membership:
         return leaving + sum(replica.limit.maximum for replica in self.replicas if replica.accepted)
 
     def look_soon(self) -> None:
-        """Look at the directory without waiting for its turn."""
+        """Look at the directory before its turn."""
         self._look_now.set()
 
     async def follow(
@@ -64,6 +72,7 @@ class Membership:
         """
         while self._model.directory is not None:
             self._look_now.clear()
+            earliest = time.monotonic() + self._pace.look_apart_seconds
             try:
                 endpoints = await self._model.directory()
             except DirectoryError as error:
@@ -80,6 +89,7 @@ class Membership:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._pace.look_seconds):
                     await self._look_now.wait()
+            await asyncio.sleep(earliest - time.monotonic())
 
     async def close_if_idle(self, replica: Replica) -> None:
         """Close the connection of a replica that is gone, once nothing is under way there."""

@@ -31,6 +31,8 @@ class Pace:
     cool_down_max_seconds: float = 15.0
     look_seconds: float = 5.0
     """Between looks at a directory of replicas; it is also looked at whenever one is out of reach."""
+    look_apart_seconds: float = 1.0
+    """Between two looks at the least, however many are out of reach."""
     drain_seconds: float = 20.0
     """For the work under way to finish once the run is to stop."""
     first_in_flight: int = 4
@@ -53,6 +55,8 @@ class Pace:
     """
     turned_away_patiences: float = 10.0
     """How often the patience may pass, beside one attempt's time, while a model says nothing but "later"."""
+    loading_patiences: float = 60.0
+    """How often the patience may pass while no replica is in reach, but one says that it is loading."""
     incomplete_streams: int = 2
     """How often a stream may end well without all answers before its inspection is failed."""
 

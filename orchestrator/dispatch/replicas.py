@@ -1,4 +1,4 @@
-"""The replicas of one model: who may take the next inspection, who sits out, and when the model is over.
+"""The replicas of one model: who may take the next inspection, and who sits out.
 
 A replica whose connection is lost, or that says UNAVAILABLE, sits on the bench: it gets no inspection until
 GetModel has shown that it is well and still the same model. So a replica that is out of reach costs no
@@ -8,7 +8,8 @@ is counted.
 
 Where a model has a directory, an address that it lists newly sits on the bench first, too, and one that
 answers as another model is left out and looked at now and then: it may be what a name points to by mistake,
-or for a moment. Where all addresses are the user's own, there is nobody to turn to, and the model ends.
+or for a moment. Where all addresses are the user's own, there is nobody to turn to, and the model ends. When
+else it ends is `dispatch.patience`'s to say.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from typing import Self
 
 from orchestrator.dispatch import ConnectedModel, Effort, Observer
 from orchestrator.dispatch.cards import differences, shortfalls
-from orchestrator.dispatch.countdown import Countdown
 from orchestrator.dispatch.faults import CallError, Verdict, one_line
 from orchestrator.dispatch.membership import Membership
 from orchestrator.dispatch.pace import Pace
+from orchestrator.dispatch.patience import Patience
 from orchestrator.dispatch.replica import Replica, state
 from orchestrator.dispatch.room import Room
 from orchestrator.vocabulary import ModelCard
@@ -55,21 +56,14 @@ class Replicas:
         self._observer = observer
         self._shown = ""
         self._told: set[tuple[str, str]] = set()
-        self._members: Membership
+        self._members = Membership(model, effort, pace)
+        self._patience = Patience(self._members, effort, pace, self.end)
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._over_event = asyncio.Event()
-        self._patience = Countdown(self._lose_patience)
-        """Runs while no replica is in reach."""
-        self._turned_away_seconds = (
-            pace.turned_away_patiences * effort.patience_seconds + effort.timeout_seconds
-        )
-        self._turned_away = Countdown(self._give_up_turned_away)
-        """Runs from the first "later" after the last reply of any replica."""
-        self._latest_refusal = ""
 
     async def __aenter__(self) -> Self:
-        self._members = Membership(self._model, self._effort, self._pace)
+        self._members.open()
         self.room.resize(self._members.capacity())
         self._start(self._members.follow(self._moved, self._unreadable))
         return self
@@ -77,7 +71,7 @@ class Replicas:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop_timers()
+        self._patience.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -115,7 +109,7 @@ class Replicas:
     def answered(self, replica: Replica) -> None:
         """Take note of a reply."""
         replica.heard()
-        self._turned_away.stop()
+        self._patience.replied()
 
     def succeeded(self, replica: Replica) -> None:
         """Take note of a call that ended well."""
@@ -150,22 +144,22 @@ class Replicas:
         if error.code == "DEADLINE_EXCEEDED":
             replica.silent_about.add(inspection_id)
             replica.silent_rounds += era == replica.limit.era  # once for all the calls of a round
-            self._give_up_if_hung()
-        if error.verdict is Verdict.LATER:
-            self._note_refusal(replica, error)
+            self._patience.timed_out()
+        if error.verdict is Verdict.LATER and not self.over:
+            self._patience.turned_away(replica, error)
         replica.limit.congested(era)
         if error.wait_seconds is not None:
             self._rest(replica, error.wait_seconds)
         if error.code == "UNAVAILABLE" and not replica.benched:
             replica.strikes += 1
-            self._bench(replica)
+            self._lose(replica)
 
     def end(self, reason: str) -> None:
         """Ask nothing more of this model; what is under way goes on. The first reason stands."""
         if not self.over:
             self.over = reason
             self._over_event.set()
-            self._stop_timers()
+            self._patience.stop()
             self.room.open()
             self._wake()
 
@@ -185,31 +179,8 @@ class Replicas:
             if replica.client.connected():
                 free.append(replica)
             else:
-                self._bench(replica)
+                self._lose(replica)
         return min(free, key=lambda replica: replica.in_flight / replica.limit.value, default=None)
-
-    def _give_up_if_hung(self) -> None:
-        number = self._pace.timeouts_in_a_row
-        if any(r.silent_rounds < number and not r.trouble for r in self._members.replicas):
-            return
-        about = set().union(*(replica.silent_about for replica in self._members.replicas))
-        if len(about) > 1:  # it is not one inspection's fault
-            self.end(
-                f"no answer within {self._effort.timeout_seconds:g} s, {number} times in a row or more: "
-                "it hangs, or it needs longer. Restart the service, or raise --timeout"
-            )
-
-    def _note_refusal(self, replica: Replica, error: CallError) -> None:
-        """A timer, as the waits that a replica asks for may be longer than anyone's patience."""
-        self._latest_refusal = f"{replica.target}: {error}"
-        if not self._turned_away.running and not self.over:
-            self._turned_away.start(self._turned_away_seconds)
-
-    def _give_up_turned_away(self) -> None:
-        self.end(
-            f"turned away for {self._turned_away_seconds:.0f} s without one answer ({self._latest_refusal}): "
-            "others may be using it. Run again when it has room"
-        )
 
     def _rest(self, replica: Replica, seconds: float) -> None:
         seconds = max(seconds, _SHORTEST_REST_SECONDS)
@@ -221,11 +192,18 @@ class Replicas:
         self._show()
         self._wake()
 
+    def _lose(self, replica: Replica) -> None:
+        self._bench(replica)
+        self._members.look_soon()
+        self._look_at_bench()
+
     def _bench(self, replica: Replica) -> None:
         replica.benched = True
         replica.probe = self._start(self._probe_until_well(replica))
-        self._members.look_soon()
-        self._mind_patience()
+
+    def _look_at_bench(self) -> None:
+        if not self.over:
+            self._patience.look()
 
     async def _probe_until_well(self, replica: Replica) -> None:
         while not self.over:
@@ -250,8 +228,8 @@ class Replicas:
 
     def _wait_for(self, replica: Replica, card: ModelCard) -> None:
         replica.trouble = f"{card.state}: {card.state_detail}" if card.state_detail else card.state
-        if card.state == "loading" and self._patience.running and not replica.foreign:
-            self._patience.start(self._effort.patience_seconds)  # weights take their time: it is in reach
+        if card.state == "loading" and not replica.foreign:
+            self._patience.loading()
 
     def _is_the_model(self, replica: Replica, card: ModelCard) -> bool:
         """Whether it is; if not, end the model, or leave the replica out where there may be others."""
@@ -279,7 +257,7 @@ class Replicas:
         replica.benched = False
         replica.heard()
         replica.trouble = ""
-        self._patience.stop()
+        self._patience.reached()
         self._show()
         self._wake()
 
@@ -292,7 +270,7 @@ class Replicas:
         for replica in come:
             self._bench(replica)
         self._resize()
-        self._mind_patience()
+        self._look_at_bench()
         self._show()
 
     def _unreadable(self, reason: str) -> None:
@@ -323,28 +301,12 @@ class Replicas:
         if not task.cancelled() and (error := task.exception()) is not None:
             self.end_by_fault(error)
 
-    def _mind_patience(self) -> None:
-        in_reach = any(not replica.benched for replica in self._members.replicas)
-        if not in_reach and not self._patience.running and not self.over:
-            self._patience.start(self._effort.patience_seconds)
-
-    def _lose_patience(self) -> None:
-        reasons = [f"{r.target}: {r.trouble or 'no answer'}" for r in self._members.replicas]
-        reasons = reasons or ["no address is left"]
-        if self._members.trouble:
-            reasons.append(self._members.trouble)
-        self.end(f"out of reach for {self._effort.patience_seconds:g} s ({'; '.join(reasons)})")
-
-    def _stop_timers(self) -> None:
-        self._patience.stop()
-        self._turned_away.stop()
-
     def _wake(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
 
     def _show(self) -> None:
-        text = state(self._members.replicas, self._latest_refusal, time.monotonic())
+        text = state(self._members.replicas, self._patience.refusal, time.monotonic())
         if text != self._shown:
             self._shown = text
             self._observer.state(self._model.name, text)

@@ -42,6 +42,7 @@ PACE = Pace(  # short where a test waits for it, long where only a busy machine 
     backoff_max_seconds=0.02,
     cool_down_seconds=0.02,
     cool_down_max_seconds=0.05,
+    look_apart_seconds=0.01,
     drain_seconds=10.0,
 )
 

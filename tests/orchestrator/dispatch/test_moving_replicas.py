@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import time
 
 import grpc
 import pytest
@@ -162,6 +163,31 @@ async def test_what_breaks_at_a_replica_that_is_gone_costs_no_attempt(house, mov
     assert sorted(house.memory.codes()) == ["OK"] * 3 + ["UNAVAILABLE"] * 3
 
 
+async def test_an_inspection_whose_replicas_all_go_away_is_given_up_after_twice_its_attempts(
+    house, moving, steps
+):
+    """It hangs each of them, so the cluster takes it from the list, kills it and starts another."""
+    here, next_one = await house.service(), await house.service()
+    here.otherwise = next_one.otherwise = steps.hang()
+    model, listing = moving(here)
+    run = asyncio.create_task(house.run(house.inspections(1), model, attempts=2))
+    for _ in range(4):
+        await house.until(lambda service=here: service.in_flight)
+        probes = next_one.probes
+        listing.services = [next_one]
+        await house.until(lambda service=next_one, before=probes: service.probes > before)
+        await here.stop()
+        await here.start()
+        here, next_one = next_one, here
+    async with asyncio.timeout(9):
+        (ending,) = await run
+    assert ending.reason == ""
+    assert house.memory.codes() == ["UNAVAILABLE"] * 4
+    failures = {reply.failure for reply in house.memory.replies.values()}
+    assert len(failures) == 1
+    assert failures.pop().startswith("gave up after 2 attempts: UNAVAILABLE")
+
+
 async def test_when_all_are_gone_the_model_is_given_up_after_the_patience_and_says_so(house, moving, steps):
     service = await house.service()
     service.otherwise = steps.answer(delay_seconds=0.01)
@@ -216,12 +242,29 @@ async def test_a_loading_replica_that_has_come_is_waited_for_longer_than_none(ho
     await house.until(lambda: house.memory.replies)
     listing.services = [other]
     await house.until(lambda: house.memory.states)
-    await asyncio.sleep(1.5)
+    gone = time.monotonic()
+    await house.until(lambda: time.monotonic() > gone + 1.2 or run.done())
     assert not run.done()
     other.card.state = pb.STATE_READY
     (ending,) = await run
     assert ending.reason == ""
     assert whole(house, 100)
+
+
+async def test_a_replica_that_goes_on_loading_for_ever_is_given_up_in_the_end(house, moving, steps):
+    service, other = await house.service(), await house.service()
+    service.otherwise = steps.answer(delay_seconds=0.01)
+    other.card.state, other.card.state_detail = pb.STATE_LOADING, "60 %"
+    house.pace = dataclasses.replace(house.pace, loading_patiences=3.0)
+    model, listing = moving(service)
+    run = started(house, model, patience_seconds=0.3)
+    await house.until(lambda: house.memory.replies)
+    listing.services = [other]
+    async with asyncio.timeout(9):
+        (ending,) = await run
+    seconds, _, why = ending.reason.removeprefix("out of reach for ").partition(" s ")
+    assert float(seconds) >= 0.9
+    assert why == f"({other.target}: loading: 60 %)"
 
 
 async def test_a_directory_that_cannot_be_read_changes_nothing_and_is_told_once(house, moving, steps):
@@ -354,6 +397,42 @@ async def test_an_address_that_comes_and_goes_all_the_time_loses_nothing_and_is_
     assert set(house.memory.codes()) == {"OK"}
     assert flapping.most_in_flight <= 4
     assert len(told(house, "is gone")) == 1
+
+
+async def test_a_directory_that_tells_half_of_the_addresses_each_time_is_not_looked_at_more_often(
+    house, moving, steps
+):
+    services = [await house.service() for _ in range(4)]
+    for service in services:
+        service.otherwise = steps.answer(delay_seconds=0.002)
+    model, listing = moving(*services)
+    house.pace = dataclasses.replace(house.pace, look_seconds=0.1, look_apart_seconds=0.0)
+
+    async def half():
+        listing.looks += 1
+        return [Endpoint("model", service.target, "test") for service in services[listing.looks % 2 :: 2]]
+
+    began = time.monotonic()
+    (ending,) = await house.run(house.inspections(200), dataclasses.replace(model, directory=half))
+    assert ending.reason == ""
+    assert whole(house, 600)
+    assert set(house.memory.codes()) == {"OK"}
+    assert 2 <= listing.looks <= 2 + (time.monotonic() - began) / 0.1
+
+
+async def test_a_directory_is_left_alone_for_a_while_however_many_are_out_of_reach(house, moving, steps):
+    well, *loading = [await house.service() for _ in range(4)]
+    well.otherwise = steps.answer(delay_seconds=0.002)
+    for service in loading:
+        service.card.state = pb.STATE_LOADING
+    model, listing = moving(well)
+    listing.services += loading
+    house.pace = dataclasses.replace(house.pace, look_seconds=3600, look_apart_seconds=0.1)
+    began = time.monotonic()
+    run = started(house, model, count=2000)
+    await house.until(lambda: all(service.probes >= 10 for service in loading))
+    await stopped(house, run)
+    assert 2 <= listing.looks <= 2 + (time.monotonic() - began) / 0.1
 
 
 async def test_what_is_in_memory_shrinks_with_the_replicas(house, moving, steps):
