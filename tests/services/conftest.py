@@ -139,10 +139,15 @@ def running(command, tmp_path_factory):
 
 @pytest.fixture
 def told(command):
-    """What a service that must not start prints: its one line."""
+    """What a service that must not start prints: its one line.
 
-    def start(name, *options):
-        ended = subprocess.run(**command(name, *options), capture_output=True, text=True, timeout=200)
+    `without` is a command that starts it with fewer rights.
+    """
+
+    def start(name, *options, without=()):
+        line = command(name, *options)
+        line["args"] = [*without, *line["args"]]
+        ended = subprocess.run(**line, capture_output=True, text=True, timeout=200)
         assert ended.returncode == 1, ended.stderr
         # It is alive and says so while it loads, and was never ready: a service that was ready does not end.
         assert re.fullmatch(r"\S+ listening on \S+\n", ended.stdout)

@@ -2,10 +2,14 @@
 
 import contextlib
 import json
+import os
 import shutil
 import subprocess
 
 import pytest
+
+ROOTS_RIGHTS = ("dac_override", "dac_read_search")
+"""By which root reads what nobody may."""
 
 
 @pytest.fixture
@@ -21,6 +25,25 @@ def test_a_folder_that_is_not_there_is_named(told, tmp_path):
 
 def test_a_hub_id_that_is_not_in_the_cache_is_named_with_the_reason_why_it_is_not_fetched(told):
     assert "HF_HUB_OFFLINE" in told("qwen_vl", "--checkpoint", "no-such/checkpoint")
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", ""])
+def test_what_this_user_may_not_read_is_named(told, copy, name):
+    folder = copy("qwen2_5_vl")
+    path = folder / name
+    mode = path.stat().st_mode
+    path.chmod(0)
+    bounds = ",".join(f"-{right}" for right in ROOTS_RIGHTS)
+    try:
+        line = told(
+            "qwen_vl",
+            "--checkpoint",
+            folder,
+            without=("setpriv", f"--bounding-set={bounds}") if os.getuid() == 0 else (),
+        )
+    finally:
+        path.chmod(mode)
+    assert f"{path} is not readable by this user (uid {os.getuid()}); chmod -R a+rX {folder}" in line
 
 
 def test_a_folder_without_weights_is_incomplete(told, copy):

@@ -101,6 +101,7 @@ def load(options: TransformersOptions, family: Family) -> Loaded:
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     where = f"--checkpoint {options.checkpoint}"
     folder = _folder(options, where)
+    _check_readable(folder, where)
     config = _config(folder, where)
     _check_family(config, family, where)
     placement = _placement(options)
@@ -142,6 +143,18 @@ def _folder(options: TransformersOptions, where: str) -> Path:
         raise LoadError(
             f"{where}: is neither a folder nor to be had from the hub: {in_one_line(error)}{offline}"
         ) from error
+
+
+def _check_readable(folder: Path, where: str) -> None:
+    """Name what this user may not read: safetensors writes files for their owner only."""
+    unreadable: Path | None = folder
+    if os.access(folder, os.R_OK | os.X_OK):
+        files = (file for pattern in CHECKPOINT_FILES for file in sorted(folder.glob(pattern)))
+        unreadable = next((file for file in files if file.is_file() and not os.access(file, os.R_OK)), None)
+    if unreadable:
+        raise LoadError(
+            f"{where}: {unreadable} is not readable by this user (uid {os.getuid()}); chmod -R a+rX {folder}"
+        )
 
 
 def _config(folder: Path, where: str) -> Mapping[str, Any]:
