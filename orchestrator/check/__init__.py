@@ -39,7 +39,7 @@ class BrokenError(Exception):
 
 
 class DoubtError(BrokenError):
-    """Something that works here, and may not where an image is used."""
+    """Something that works here and now, and may not elsewhere or later."""
 
 
 class NotTriedError(Exception):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from orchestrator.check import BrokenError, Promises
+from orchestrator.check import BrokenError, DoubtError, Promises
 from orchestrator.check.service import Service
 from orchestrator.dispatch import wire
 from orchestrator.dispatch.cards import differences
@@ -31,14 +31,20 @@ async def name(service: Service) -> str:
 async def complete(service: Service) -> str:
     empty = [
         field
-        for field in ("family", "checkpoint", "revision", "quantization", "device")
+        for field in ("family", "checkpoint", "quantization", "device")
         if not getattr(service.card, field)
     ]
     if empty:
         raise BrokenError(
-            "family, checkpoint, revision, quantization and device once the state is READY",
+            "family, checkpoint, quantization and device once the state is READY",
             f"empty: {', '.join(empty)}",
             'fill them in; where nothing is quantized, say "none"',
+        )
+    if not service.card.revision:  # some providers tell none
+        raise DoubtError(
+            "a revision that pins the model: a commit, a digest, a provider's version",
+            "none",
+            "fill it in if there is any: without it nobody notices that the model has become another",
         )
     return f"{service.card.checkpoint} at {service.card.revision}"
 

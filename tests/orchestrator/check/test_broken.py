@@ -325,7 +325,7 @@ FAULTS = [
     broken("health.ready_process", "NOT_SERVING", tell_health=tell_dead_when_ready),
     broken("health.ready_service", "NOT_SERVING", health_kind=ForgetsToServe),
     broken("card.name", "'my model/7b'", card=card_with(name="my model/7b")),
-    broken("card.complete", "empty: revision", card=card_without("revision")),
+    broken("card.complete", "empty: family", card=card_without("family")),
     broken("card.prompt", "'the prompt'", card=card_with(prompt_sha256="the prompt")),
     broken("card.limits", "max_in_flight", card=card_without_limits),
     broken("card.state", "STATE_LOADING", card=card_that_loads_again),
@@ -461,6 +461,13 @@ async def test_what_only_some_sites_ask_of_an_image_is_a_warning(
     (warning,) = [result for result in report.results if result.outcome is Outcome.WARNING]
     assert warning.promise.id == promise
     assert word in warning.detail
+    assert not report.failed
+
+
+async def test_a_model_that_nothing_pins_is_a_warning(check, honest_service):
+    report, _ = await check(broken_kind(honest_service, {"card": card_without("revision")}))
+    (warning,) = [result for result in report.results if result.outcome is Outcome.WARNING]
+    assert warning.promise.id == "card.complete"
     assert not report.failed
 
 
