@@ -7,7 +7,7 @@ import grpc
 from orchestrator.check import BrokenError, Promises
 from orchestrator.check.service import Service
 from orchestrator.dispatch.client import CONTRACT
-from orchestrator.dispatch.faults import call_error
+from orchestrator.dispatch.faults import CallError, call_error
 from orchestrator.dispatch.pace import Pace
 from orchestrator.endpoints.diagnosis import reflected
 
@@ -16,12 +16,12 @@ promises = Promises("protocol")
 
 @promises.add("reflection", "Reflection is on, and names the contract")
 async def reflection(service: Service) -> str:
-    advice = "serve grpc.reflection.v1alpha, with AnswerService among its services"
-    expected = f"server reflection (v1alpha) lists {CONTRACT}"
+    advice = "serve grpc.reflection.v1 or v1alpha, with AnswerService among its services"
+    expected = f"server reflection (v1 or v1alpha) lists {CONTRACT}"
     try:
-        services = [name async for name in reflected(service.client.channel)]
-    except grpc.aio.AioRpcError as error:
-        raise BrokenError(expected, str(call_error(error)), advice) from None
+        services = await reflected(service.client.channel)
+    except CallError as error:
+        raise BrokenError(expected, str(error), advice) from None
     if CONTRACT not in services:
         raise BrokenError(expected, ", ".join(services) or "no service", advice)
     return ""
@@ -38,7 +38,7 @@ async def unknown_method(service: Service) -> str:
 @promises.add("garbage", "Bytes that are no message are refused, and do no harm")
 async def garbage(service: Service) -> str:
     call = await service.call(b"\xff" * 64)
-    if call.error is None or call.code in ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED"):
+    if call.error is None or call.error.silent or call.code == "CANCELLED":
         raise BrokenError(
             "an error that says the request is wrong, such as INVALID_ARGUMENT or INTERNAL",
             str(call.error) if call.error else "OK",

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
 
 import grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
-from orchestrator.dispatch.client import CONTRACT, Client
-from orchestrator.dispatch.faults import CallError, Verdict, one_line
+from orchestrator.dispatch.client import CONTRACT, Client, parsed
+from orchestrator.dispatch.faults import CallError, Verdict, call_error, one_line
 
 _LOOK_SECONDS = 2.0
+_REFLECTIONS = ("grpc.reflection.v1.ServerReflection", reflection.SERVICE_NAME)
+"""The versions of reflection, which differ in nothing but this name; the library has only v1alpha's."""
 
 
 async def explain(client: Client, error: CallError, tried_seconds: float) -> str:
@@ -39,8 +40,8 @@ async def explain(client: Client, error: CallError, tried_seconds: float) -> str
 async def _other_contract(client: Client) -> str:
     """Ask by reflection what is spoken there instead."""
     try:
-        services = [name async for name in reflected(client.channel)]
-    except grpc.aio.AioRpcError:
+        services = await reflected(client.channel)
+    except CallError:
         services = []
     services = [name for name in services if not name.startswith("grpc.")]
     if not services:
@@ -52,16 +53,33 @@ async def _other_contract(client: Client) -> str:
     return f"it speaks {others}, not {CONTRACT}.{hint}"
 
 
-async def reflected(channel: grpc.aio.Channel) -> AsyncIterator[str]:
-    ask = channel.stream_stream(
-        f"/{reflection.SERVICE_NAME}/ServerReflectionInfo",
-        request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
-        response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
-    )
-    requests = iter([reflection_pb2.ServerReflectionRequest(list_services="")])
-    async for response in ask(requests, timeout=_LOOK_SECONDS):
-        for service in response.list_services_response.service:
-            yield service.name
+async def reflected(channel: grpc.aio.Channel) -> list[str]:
+    """Return the services that an address lists, by whichever version of reflection it has.
+
+    Raises:
+        CallError: it has none, or its list cannot be read.
+    """
+    newer, older = _REFLECTIONS
+    try:
+        return await _listed(channel, newer)
+    except CallError as error:
+        if error.code != "UNIMPLEMENTED":
+            raise
+    return await _listed(channel, older)
+
+
+async def _listed(channel: grpc.aio.Channel, reflection_name: str) -> list[str]:
+    ask: grpc.aio.StreamStreamMultiCallable[bytes, bytes]
+    ask = channel.stream_stream(f"/{reflection_name}/ServerReflectionInfo")
+    request = reflection_pb2.ServerReflectionRequest(list_services="")
+    names = []
+    try:
+        async for content in ask(iter([request.SerializeToString()]), timeout=_LOOK_SECONDS):
+            response = parsed(reflection_pb2.ServerReflectionResponse(), content)
+            names += [service.name for service in response.list_services_response.service]
+    except grpc.aio.AioRpcError as error:
+        raise call_error(error) from None
+    return names
 
 
 def _nothing_listens(target: str) -> str:

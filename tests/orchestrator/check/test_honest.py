@@ -2,9 +2,11 @@
 
 import grpc
 from grpc_health.v1 import health
+from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from orchestrator.check import Outcome
 from orchestrator.check.registry import all_promises
+from orchestrator.dispatch.client import CONTRACT
 
 
 async def test_an_honest_service_passes_and_everything_is_tried(check, honest_service):
@@ -19,6 +21,24 @@ async def test_an_honest_service_passes_and_everything_is_tried(check, honest_se
         "refusals.lacks_anomaly_map",
     }
     assert all("the card claims" in reason for reason in untried.values())
+
+
+async def test_the_newer_name_of_reflection_is_as_good(check, honest_service):
+    def reflect(self):
+        handler = (
+            grpc.stream_stream_rpc_method_handler(  # the library has only v1alpha; the messages are the same
+                reflection.aio.ReflectionServicer((CONTRACT,)).ServerReflectionInfo,
+                reflection_pb2.ServerReflectionRequest.FromString,
+                reflection_pb2.ServerReflectionResponse.SerializeToString,
+            )
+        )
+        methods = {"ServerReflectionInfo": handler}
+        generic = grpc.method_handlers_generic_handler("grpc.reflection.v1.ServerReflection", methods)
+        self.server.add_generic_rpc_handlers((generic,))
+
+    kind = type("Newer", (honest_service,), {"reflect": reflect})
+    report, _ = await check(kind, [each for each in all_promises() if each.id == "protocol.reflection"])
+    assert [(result.outcome, result.detail) for result in report.results] == [(Outcome.OK, "")]
 
 
 async def test_what_health_was_before_the_service_listened_is_not_held_against_it(check, honest_service):
