@@ -202,10 +202,9 @@ async def deterministic_amid(service: Service) -> str:
     others = min(3, service.max_in_flight - 1)
     if others < 1:
         raise NotTriedError("max_in_flight is 1")
-    async with asyncio.TaskGroup() as group:
-        for i in range(others):
-            group.create_task(service.ask(inspection(service.card, prefix=f"other{i}-")))
-        amid = await _texts(service)
+    requests = [inspection(service.card, 3, prefix=f"other{i}-") for i in range(others)]
+    company = asyncio.gather(*(service.ask(request) for request in requests))
+    amid, _ = await asyncio.gather(_texts(service), company)
     _compare(alone, amid, f"asked alone, and with {others} others under way")
     return f"{others} others"
 
