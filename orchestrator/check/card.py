@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from orchestrator.check import BrokenError, DoubtError, Promises
-from orchestrator.check.service import Service
+from orchestrator.check.service import Service, enum_name
 from orchestrator.dispatch import wire
 from orchestrator.dispatch.cards import differences
 from orchestrator.dispatch.stubs import answer_pb2 as pb
@@ -81,7 +81,9 @@ async def state(service: Service) -> str:
     came = (await service.get_model()).state
     if came != pb.STATE_READY:
         raise BrokenError(
-            "STATE_READY, as before", pb.State.Name(came), "keep the state until the service is to stop"
+            "STATE_READY, as before",
+            enum_name(pb.State.DESCRIPTOR, came),
+            "keep the state until the service is to stop",
         )
     return ""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.check import BrokenError, NotTriedError, Promises
-from orchestrator.check.service import Look, Service
+from orchestrator.check.service import Service, Snapshot
 from orchestrator.dispatch.client import CONTRACT
 from orchestrator.dispatch.stubs import answer_pb2 as pb
 
@@ -11,11 +11,11 @@ promises = Promises("health")
 _QUICK = "it was ready before the first look"
 
 
-def _loading(service: Service) -> list[Look]:
-    looks = [look for look in service.looks if look.state == pb.STATE_LOADING]
-    if not looks:
+def _loading(service: Service) -> list[Snapshot]:
+    loading = [each for each in service.snapshots if each.state == pb.STATE_LOADING]
+    if not loading:
         raise NotTriedError(_QUICK)
-    return looks
+    return loading
 
 
 @promises.add("loading_process", 'While loading, the process is alive: health of ""')
@@ -28,20 +28,20 @@ async def loading_service(service: Service) -> str:
     return _same(_loading(service), "service_health", "NOT_SERVING", f'"{CONTRACT}"')
 
 
-def _same(looks: list[Look], field: str, expected: str, name: str) -> str:
-    for look in looks:
-        if (came := getattr(look, field)) != expected:
+def _same(snapshots: list[Snapshot], field: str, expected: str, name: str) -> str:
+    for snapshot in snapshots:
+        if (came := getattr(snapshot, field)) != expected:
             raise BrokenError(
                 f"health of {name}: {expected} while GetModel says STATE_LOADING",
                 came,
                 f"set it with grpc.health.v1 as soon as the server listens: {expected}",
             )
-    return f"{len(looks)} looks"
+    return f"{len(snapshots)} looks"
 
 
 @promises.add("loading_answer", "While loading, Answer is refused with UNAVAILABLE")
 async def loading_answer(service: Service) -> str:
-    codes = [look.answer_code for look in _loading(service) if look.answer_code]
+    codes = [each.answer_code for each in _loading(service) if each.answer_code]
     if not codes:
         raise NotTriedError(_QUICK)
     for code in codes:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import select
 import signal
 
 from orchestrator.errors import EndpointError
@@ -17,6 +19,7 @@ class LocalProcess:
     """
 
     def __init__(self, number: int) -> None:
+        self._number = number
         try:
             os.kill(number, 0)
             self._descriptor = os.pidfd_open(number)
@@ -25,7 +28,8 @@ class LocalProcess:
 
     def terminate(self) -> None:
         """Send SIGTERM, to this process even if its number has been given to another."""
-        signal.pidfd_send_signal(self._descriptor, signal.SIGTERM)
+        with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+            signal.pidfd_send_signal(self._descriptor, signal.SIGTERM)
 
     async def exited(self) -> int | None:
         """Wait for its end."""
@@ -36,6 +40,15 @@ class LocalProcess:
         finally:
             loop.remove_reader(self._descriptor)
         return None
+
+    def gone(self) -> str:
+        """Return that it has ended, or ""."""
+        ended, _, _ = select.select([self._descriptor], [], [], 0)
+        return f"the process {self._number} has ended" if ended else ""
+
+    def last_words(self) -> str:
+        """Return "": where it writes to is known to whoever started it."""
+        return ""
 
     def close(self) -> None:
         """Give its descriptor back."""

@@ -6,12 +6,13 @@ A service that has died fails one promise and not all that follow: these are not
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 
 from orchestrator.check import BrokenError, DoubtError, NotTriedError, Outcome, Promise, Result
 from orchestrator.check.service import Service
-from orchestrator.dispatch.faults import CallError
+from orchestrator.dispatch.faults import CallError, one_line
 
 _REVIVAL_SECONDS = 5.0
 """For a service that does not answer to do so again."""
@@ -59,6 +60,7 @@ class Runner:
         self._outcomes[promise.id] = result.outcome
         if result.outcome is Outcome.FAILED and promise.group != "stopping" and not await self._revived():
             self._dead = f"the service does not answer since {promise.id!r}"
+            result = await self._of_death(result)
         self._end(result)
         return result
 
@@ -88,6 +90,22 @@ class Runner:
         except CallError as error:
             broken = BrokenError("an answer to GetModel", str(error), "see the service's log")
             return result(Outcome.FAILED, "", broken)
+        except Exception as error:  # nothing that a service may do shall cost the rest of the report
+            came = f"the check itself broke: {type(error).__name__}: {one_line(str(error))}"
+            advice = "this is a fault of the check, and perhaps one of the service too: report it"
+            return result(Outcome.FAILED, "", BrokenError("what the check knows how to read", came, advice))
+
+    async def _of_death(self, result: Result) -> Result:
+        """Say that the service has died, and how: what its promise would have advised is beside the point."""
+        process = self._service.process
+        ended = await asyncio.to_thread(process.gone) if process is not None else ""
+        return dataclasses.replace(
+            result,
+            expected="a service that goes on, whatever it is asked",
+            detail=f"{ended or 'it does not answer any more'}, after: {result.detail}",
+            advice="find out what ended it: "
+            + ("its last words are below" if self._service.image else "see the service's log"),
+        )
 
     async def _revived(self) -> bool:
         until = time.monotonic() + _REVIVAL_SECONDS

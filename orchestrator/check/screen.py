@@ -77,6 +77,11 @@ class CheckScreen:
         if result.outcome in (Outcome.FAILED, Outcome.WARNING):
             self._console.print(Padding(_explanation(result), (0, 0, 0, _INDENT)))
 
+    def last_words(self, text: str) -> None:
+        """Show the end of the service's log, if there is one."""
+        if text:
+            self.note(f"\n{text}")
+
     def verdict(self, results: Sequence[Result], inspections: int, questions: int, seconds: float) -> None:
         """Say how many promises hold."""
         self._console.print(Text(f"\n{verdict(results)}", style=_verdict_style(results)))

@@ -10,15 +10,18 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, Protocol
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from google.protobuf.descriptor import EnumDescriptor
+from google.protobuf.message import Message
+from grpc_health.v1 import health_pb2
 
 from orchestrator.check import BrokenError, NotTriedError, Settings
-from orchestrator.dispatch.client import CONTRACT, Client
+from orchestrator.dispatch.client import CONTRACT, Client, MessageT, parsed
 from orchestrator.dispatch.faults import CallError, Verdict, call_error
 from orchestrator.dispatch.pace import Pace
 from orchestrator.dispatch.stubs import answer_pb2 as pb
 from orchestrator.vocabulary import Endpoint
 
+_HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 _SHORTEST_RETRY_SECONDS = 0.05
 
 
@@ -30,6 +33,12 @@ class Process(Protocol):
 
     async def exited(self) -> int | None:
         """Wait for its end; its exit code, or None where nobody can tell."""
+
+    def gone(self) -> str:
+        """Return that it has ended, and how, in one line; "" while it runs."""
+
+    def last_words(self) -> str:
+        """Return the end of its log under a heading; "" where that can be read by whoever started it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,7 +55,7 @@ class Image:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Look:
+class Snapshot:
     """One look at a service that is starting."""
 
     process_health: str
@@ -88,7 +97,7 @@ class Service:
         self.client = self.connect()
         self.card = pb.GetModelResponse()
         """As it was when the service was first ready."""
-        self.looks: list[Look] = []
+        self.snapshots: list[Snapshot] = []
         """What was seen before that."""
         self.inspections = 0
         """That were answered, at least in part."""
@@ -111,39 +120,40 @@ class Service:
         """Ask who is there.
 
         Raises:
-            CallError: there was no answer.
+            CallError: there was no answer, or none that can be read.
         """
-        get_model: grpc.aio.UnaryUnaryMultiCallable[pb.GetModelRequest, pb.GetModelResponse]
-        get_model = self.client.channel.unary_unary(
-            f"/{CONTRACT}/GetModel", pb.GetModelRequest.SerializeToString, pb.GetModelResponse.FromString
-        )
-        try:
-            return await get_model(pb.GetModelRequest(), timeout=Pace().probe_seconds)
-        except grpc.aio.AioRpcError as error:
-            raise call_error(error) from None
+        return await self._ask(f"/{CONTRACT}/GetModel", pb.GetModelRequest(), pb.GetModelResponse())
 
     async def health(self, name: str) -> str:
         """Return "SERVING", "NOT_SERVING", or the status with which the question was refused."""
-        stub = health_pb2_grpc.HealthStub(self.client.channel)
+        request = health_pb2.HealthCheckRequest(service=name)
         try:
-            request = health_pb2.HealthCheckRequest(service=name)
-            response = await stub.Check(request, timeout=Pace().probe_seconds)  # type: ignore[attr-defined]
+            response = await self._ask(f"/{_HEALTH}/Check", request, health_pb2.HealthCheckResponse())
+        except CallError as error:
+            return str(error)
+        return _status(response)
+
+    async def _ask(self, method: str, request: Message, response: MessageT) -> MessageT:
+        # In bytes, as in Client: gRPC would return None for a response that does not parse.
+        ask: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self.client.channel.unary_unary(method)
+        try:
+            content = await ask(request.SerializeToString(), timeout=Pace().probe_seconds)
         except grpc.aio.AioRpcError as error:
-            return str(call_error(error))
-        return health_pb2.HealthCheckResponse.ServingStatus.Name(response.status)
+            raise call_error(error) from None
+        return parsed(response, content)
 
     async def watch(self, client: Client) -> AsyncGenerator[str, None]:
         """Yield each health of the service as it changes, without end.
 
         Raises:
-            CallError: the stream broke.
+            CallError: the stream broke, or brought what cannot be read.
         """
-        stub = health_pb2_grpc.HealthStub(client.channel)
-        request = health_pb2.HealthCheckRequest(service=CONTRACT)
-        call = stub.Watch(request)  # type: ignore[attr-defined]
+        watch: grpc.aio.UnaryStreamMultiCallable[bytes, bytes]
+        watch = client.channel.unary_stream(f"/{_HEALTH}/Watch")
+        call = watch(health_pb2.HealthCheckRequest(service=CONTRACT).SerializeToString())
         try:
-            async for response in call:
-                yield health_pb2.HealthCheckResponse.ServingStatus.Name(response.status)
+            async for content in call:
+                yield _status(parsed(health_pb2.HealthCheckResponse(), content))
         except grpc.aio.AioRpcError as error:
             raise call_error(error) from None
         finally:
@@ -220,6 +230,16 @@ class Service:
         await self.client.close()
 
 
+def enum_name(kind: EnumDescriptor, number: int) -> str:
+    """Return what a value is called; a service may send any number, also one that has no name."""
+    value = kind.values_by_number.get(number)
+    return value.name if value else f"{number}, which is no {kind.name}"
+
+
+def _status(response: health_pb2.HealthCheckResponse) -> str:
+    return enum_name(health_pb2.HealthCheckResponse.ServingStatus.DESCRIPTOR, response.status)
+
+
 def check_answered(request: pb.AnswerRequest, call: Call) -> None:
     """Make sure that a call went well.
 
@@ -247,7 +267,7 @@ def check_answered(request: pb.AnswerRequest, call: Call) -> None:
         )
     for response in call.responses:
         if not response.HasField("answered"):
-            reason = pb.FailureReason.Name(response.failure.reason)
+            reason = enum_name(pb.FailureReason.DESCRIPTOR, response.failure.reason)
             raise BrokenError(
                 "an answer to a plain question",
                 f"a failure of {response.question_id!r}: {reason}: {response.failure.message}"

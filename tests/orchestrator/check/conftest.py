@@ -125,6 +125,12 @@ class HonestService:
     async def exited(self):
         return await asyncio.shield(self.ended)
 
+    def gone(self):
+        return f"its process has ended with code {self.ended.result()}" if self.ended.done() else ""
+
+    def last_words(self):
+        return "Its last words:\n    good-bye"
+
     # -------------------------------------------------------------------------------------- its two calls
 
     def card(self):

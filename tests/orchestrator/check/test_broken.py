@@ -101,6 +101,13 @@ def card_that_loads_again(self):
     return card
 
 
+def card_in_no_state(self):
+    card = parent(self).card()
+    if card.state == pb.STATE_READY and self.looks > 5:
+        card.state = 9
+    return card
+
+
 def card_without_limits(self):
     card = parent(self).card()
     card.limits.max_in_flight = 0
@@ -164,6 +171,10 @@ def refuses(condition, code=grpc.StatusCode.INTERNAL):
 def failed(sent):
     failure = pb.Failure(reason=pb.FAILURE_REASON_INTERNAL, message="boom")
     return [pb.AnswerResponse(question_id=sent[0].question_id, failure=failure)]
+
+
+def failed_for_no_reason(sent):
+    return [pb.AnswerResponse(question_id=sent[0].question_id, failure=pb.Failure(reason=77))]
 
 
 def renamed(sent):
@@ -277,6 +288,13 @@ def image(**changes):
     return lambda kind: dataclasses.replace(kind.image, **changes)
 
 
+class OtherStatus(health.aio.HealthServicer):
+    async def Check(self, request, context):  # noqa: N802 - gRPC's name
+        response = await super().Check(request, context)
+        serving = response.status == health_pb2.HealthCheckResponse.SERVING
+        return health_pb2.HealthCheckResponse(status=99) if request.service and serving else response
+
+
 class WithoutWatch(health.aio.HealthServicer):
     async def Watch(self, request, context):  # noqa: N802 - gRPC's name
         await context.abort(grpc.StatusCode.UNIMPLEMENTED, "no Watch here")
@@ -324,17 +342,21 @@ FAULTS = [
     broken("health.loading_answer", "OK", check_state=answers_while_loading),
     broken("health.ready_process", "NOT_SERVING", tell_health=tell_dead_when_ready),
     broken("health.ready_service", "NOT_SERVING", health_kind=ForgetsToServe),
+    again("health.ready_service", "no such status", "99, which is no ServingStatus", health_kind=OtherStatus),
     broken("card.name", "'my model/7b'", card=card_with(name="my model/7b")),
     broken("card.complete", "empty: family", card=card_without("family")),
     broken("card.prompt", "'the prompt'", card=card_with(prompt_sha256="the prompt")),
     broken("card.limits", "max_in_flight", card=card_without_limits),
     broken("card.state", "STATE_LOADING", card=card_that_loads_again),
+    again("card.state", "no such state", "9, which is no State", card=card_in_no_state),
     broken("card.stable", "revision: '0.", card=card_that_changes),
     broken("protocol.reflection", "UNIMPLEMENTED", "v1 or v1alpha", reflect=lambda self: None),
     broken("protocol.unknown_method", "OK", more_methods=answers_everything),
     broken("protocol.garbage", "OK", parsed=parses_garbage),
     broken("answers.plain", "empty text", answered=lambda self, *_, **__: pb.Answered()),
     again("answers.plain", "failure", "boom", "FAILURE_REASON_INTERNAL", responses=when(plain, failed)),
+    again("answers.plain", "no such reason", "77, which is no FailureReason",
+          responses=when(plain, failed_for_no_reason)),
     again("answers.plain", "status", "INTERNAL: this service cannot", responses=refuses(plain)),
     broken("answers.once", "2 answers to 'z'", responses=when(many, lambda sent: [*sent, sent[1]])),
     again("answers.once", "forgets", "no answer to 'a b'", responses=when(many, lambda sent: sent[:-1])),
@@ -393,6 +415,8 @@ FAULTS = [
           options=options(("grpc.max_receive_message_length", -1)), check=too_large_later),
     broken("image.labels", "org.mmad.answer.port=(none)",
            image=image(labels={"org.mmad.answer.contract": "v1"})),
+    again("image.labels", "no such port", "org.mmad.answer.port=70000",
+          image=image(labels={"org.mmad.answer.contract": "v1", "org.mmad.answer.port": "70000"})),
     broken("image.healthy", "unhealthy", image=image(container_health=lambda: "unhealthy")),
     broken("silence.stream", "the stream ended", health_kind=ShortWatch),
     again("silence.stream", "no Watch", "UNIMPLEMENTED", "Watch belongs to it", health_kind=WithoutWatch),
@@ -516,6 +540,48 @@ async def test_after_the_services_death_nothing_more_is_tried(check, honest_serv
     assert report.results[dead].promise.id == "load.cancelled"
     assert set(outcomes[dead + 1 :]) == {Outcome.NOT_TRIED}
     assert "does not answer since 'load.cancelled'" in report.results[-1].detail
+
+
+async def test_of_a_death_it_is_told_how_it_ended_and_what_was_said_last(check, honest_service, monkeypatch):
+    async def dies(self, request):
+        if plain(request) and request.domain_knowledge:
+            self.dying = self.loop.create_task(self.exit(137))
+            await self.exited()
+        async for response in parent(self).responses(request):
+            yield response
+
+    monkeypatch.setattr("orchestrator.check.runner._REVIVAL_SECONDS", 0.3)
+    report, shown = await check(broken_kind(honest_service, {"responses": dies}))
+    (failed,) = [result for result in report.results if result.outcome is Outcome.FAILED]
+    assert failed.promise.id == "answers.fields"
+    assert failed.detail.startswith("its process has ended with code 137, after: ")
+    assert failed.expected == "a service that goes on, whatever it is asked"
+    assert "last words" in failed.advice
+    assert "Its last words:\n    good-bye" in shown
+
+
+async def test_a_service_that_breaks_only_in_company_fails_one_promise(check, honest_service):
+    async def responses(self, request):
+        if self.under_way > 1:
+            raise RefusalError(grpc.StatusCode.INTERNAL, "out of memory")
+        async for response in parent(self).responses(request):
+            yield response
+
+    promises = [each for each in all_promises() if each.id == "capabilities.deterministic_amid"]
+    report, _ = await check(broken_kind(honest_service, {"responses": responses}), promises)
+    (result,) = report.results
+    assert result.outcome is Outcome.FAILED
+    assert "INTERNAL: out of memory" in result.detail
+
+
+async def test_a_check_that_breaks_fails_its_promise_and_no_other(check, honest_service):
+    async def breaks(service):
+        raise LookupError("no such\nthing")
+
+    one, other = [each for each in all_promises() if each.group == "protocol"][:2]
+    report, _ = await check(honest_service, [dataclasses.replace(one, check=breaks), other])
+    assert [result.outcome for result in report.results] == [Outcome.FAILED, Outcome.OK]
+    assert report.results[0].detail == "the check itself broke: LookupError: no such thing"
 
 
 async def test_overload_that_cannot_be_provoked_is_not_called_ok(check, honest_service):
