@@ -30,8 +30,8 @@ test: dev  ## run everything that needs neither a model's environment nor Docker
 test-services: dev $(ENVIRONMENTS:=/.installed)  ## make the models' environments, and test the services in them
 	$(BIN)/pytest -n 2 --dist loadgroup -m "environments and not docker"
 
-test-docker: dev  ## build the images and test what runs in containers; needs a Docker engine
-	tests/docker/engine.sh $(BIN)/pytest -m docker --durations 10 tests/docker
+test-docker: dev  ## build the images and test what runs in containers; needs Linux, root and a Docker engine
+	tests/docker/engine.sh $(BIN)/pytest -m docker --timeout 1200 --durations 10 tests/docker   # one fixture may build seven images
 
 lint: dev  ## check form, types and the contract
 	$(BIN)/ruff format --check .

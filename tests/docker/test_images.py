@@ -182,3 +182,18 @@ def test_without_an_engine_it_is_said_in_one_line(tmp_path):
     [line] = done.stderr.splitlines()
     assert "No Docker engine answers" in line
     assert "set DOCKER_HOST" in line
+
+
+def test_a_change_that_is_to_land_may_install_an_engine(tmp_path):
+    make = tmp_path / "make"
+    make.write_text('#!/bin/sh\necho "$1 $CI"\n')
+    make.chmod(0o755)
+    plain = {name: value for name, value in os.environ.items() if name != "CI"}
+    done = subprocess.run(
+        [ROOT / ".ci/run"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**plain, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+    )
+    assert "test-docker true" in done.stdout.splitlines()
