@@ -93,6 +93,17 @@ def test_who_looks_needs_no_account_and_nobody_has_one(grafana):
     assert not grafana.getboolean("auth.basic", "enabled")
 
 
+def test_grafana_fetches_nothing_from_outside(grafana):
+    plugins = grafana["plugins"]
+    assert plugins.getboolean("preinstall_disabled")
+    assert not plugins.getboolean("preinstall_auto_update")
+    assert not plugins.getboolean("plugin_admin_enabled")
+    assert plugins.getboolean("public_key_retrieval_disabled")
+    asking = ("reporting_enabled", "check_for_updates", "check_for_plugin_updates")
+    assert not any(grafana.getboolean("analytics", name) for name in asking)
+    assert not grafana.getboolean("news", "news_feed_enabled")
+
+
 def test_prometheus_looks_where_the_images_serve_their_metrics():
     [job] = read("prometheus.yml")["scrape_configs"]
     [names] = job["dns_sd_configs"]
