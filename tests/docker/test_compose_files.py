@@ -41,9 +41,9 @@ def composed(*arguments, command=Path(sys.executable).parent / "docker-compose",
     return done.stdout
 
 
-def services(*profiles):
+def services(*profiles, settings=EXAMPLE):
     chosen = [part for profile in profiles for part in ("--profile", profile)]
-    return json.loads(composed(*chosen, "config", "--format", "json"))["services"]
+    return json.loads(composed(*chosen, "config", "--format", "json", settings=settings))["services"]
 
 
 @pytest.fixture(scope="module")
@@ -124,10 +124,48 @@ def test_env_example_names_every_setting_and_no_other():
 def test_env_examples_defaults_are_those_of_compose_yaml():
     defaults = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", (ROOT / "compose.yaml").read_text()))
     for name, value in re.findall(r"^(\w+)=(.*)$", EXAMPLE.read_text(), flags=re.M):
-        shown = name.startswith("COMPOSE_") or name.endswith(
-            ("_CHECKPOINT", "_KEY_FILE", "_TOKEN_FILE", "_REVISION")
-        )
-        assert shown or value == defaults[name], name
+        shown = name.startswith("COMPOSE_")
+        empty = name.endswith(("_CHECKPOINT", "_KEY_FILE", "_TOKEN_FILE", "_REVISION")) and not value
+        assert shown or empty or value == defaults[name], name
+
+
+def test_what_is_built_here_has_a_tag_of_its_own_and_is_never_pulled(everything):
+    built = [each for each in everything.values() if "build" in each]
+    tags = [each["image"] for each in built]
+    assert sorted(tags) == sorted(set(tags))
+    assert {each.get("pull_policy") for each in built} == {"never"}
+
+
+def test_a_proxy_of_the_site_is_told_to_those_who_go_outside_and_to_nobody_else(tmp_path):
+    settings = tmp_path / "site.env"
+    settings.write_text("MMAD_HTTPS_PROXY=http://proxy.example:3128\nMMAD_NO_PROXY=models.example\n")
+    proxied = {"HTTPS_PROXY": "http://proxy.example:3128", "NO_PROXY": "models.example"}
+    told = {
+        name
+        for name, service in services(*PROFILES, settings=settings).items()
+        if (service.get("environment") or {}).items() >= proxied.items()
+    }
+    assert told == {"download", "openai_proxy", "gemini_proxy"}
+
+
+def test_the_several_gpus_of_docker_md_take_the_place_of_the_one(tmp_path):
+    page = (ROOT / "docs/docker.md").read_text()
+    [override] = [each for each in re.findall(r"```yaml\n(.*?)```", page, flags=re.S) if "device_ids" in each]
+    (tmp_path / "override.yaml").write_text(override)
+    with_it = composed("-f", tmp_path / "override.yaml", "--profile", "qwen", "config", "--format", "json")
+    [device] = json.loads(with_it)["services"]["qwen_vl"]["deploy"]["resources"]["reservations"]["devices"]
+    assert device["device_ids"] == ["0", "1"]
+
+
+def test_git_and_builds_see_neither_keys_nor_settings_of_this_machine(tmp_path):
+    own = [".env", "compose.override.yaml", "secrets/openai.key"]
+    shutil.copy(ROOT / ".gitignore", tmp_path)
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    ignored = subprocess.run(
+        ["git", "check-ignore", *own], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ignored.stdout.split() == own
+    assert {".env", "compose.override.yaml", "secrets"} <= set((ROOT / ".dockerignore").read_text().split())
 
 
 def test_compose_cpu_yaml_needs_no_gpu():

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 FILES = {
@@ -107,3 +108,12 @@ def test_what_cannot_be_had_is_said_in_one_line(hub, download, argument, said):
 
 def test_nothing_named_is_wrong_use(download):
     assert download("@", "").returncode == 2
+
+
+def test_the_example_of_the_settings_names_nothing_to_fetch(download):
+    """So that its copy fetches what somebody chose, and not four models."""
+    composed = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["download"]["command"]
+    settings = dict(re.findall(r"^(\w+)=(.*)$", (ROOT / ".env.example").read_text(), flags=re.M))
+    arguments = [re.sub(r"\$\{(\w+):-\}", lambda found: settings[found[1]], each) for each in composed]
+    assert set(arguments) == {"@"}
+    assert download(*arguments).returncode == 2

@@ -46,7 +46,7 @@ def test_services_of_others_run_as_those_of_compose_yaml(fragment):
         (text,) = re.findall(r"^```yaml\n(.*?)^```$", text, flags=re.M | re.S)
     (theirs,) = yaml.safe_load(text)["services"].values()
     ours = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["chance"]
-    of_their_own = {"image", "build", "mem_limit", "pids_limit"}
+    of_their_own = {"image", "build", "pull_policy", "mem_limit", "pids_limit"}
     assert {key: theirs[key] for key in theirs.keys() - of_their_own} == {
         key: ours[key] for key in ours.keys() - of_their_own
     }
