@@ -44,3 +44,40 @@ def test_every_image_says_the_kits_version_and_takes_its_base_as_an_argument(fil
     assert set(re.findall(r"^FROM (\S+)", content, flags=re.M)) <= stages | {"${BASE_IMAGE}"}
     before = [line for line in content.partition("\nFROM")[0].splitlines() if line and line[0] != "#"]
     assert before == ["ARG BASE_IMAGE=python:3.11-slim-bookworm"]
+
+
+def needs(files, extras=""):
+    listed = subprocess.run(
+        [sys.executable, ROOT / "docker/needed.py", *(ROOT / file for file in files), extras],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return set(listed.stdout.split())
+
+
+def lines(requirements):
+    return {line for line in (ROOT / requirements).read_text().splitlines() if line and line[0] != "#"}
+
+
+def test_airgap_md_fetches_every_wheel_that_a_build_asks_for():
+    page = (ROOT / "docs/airgap.md").read_text()
+    fetched = set(re.findall(r"(?<= )[\w-]+==[\w.]+", page))
+    for files in re.findall(r'^python\S+ docker/needed.py (.*) "" > needed.txt$', page, flags=re.M):
+        fetched |= needs(files.split())
+    for requirements in re.findall(r"-r (services/\S+)", page):
+        fetched |= lines(requirements)
+    asked = set()
+    for file in DOCKERFILES:
+        asked |= set(re.findall(r"[\w-]+==[\w.]+", file.read_text()))
+        for requirements in re.findall(r"services/\w+/requirements.txt", file.read_text()):
+            asked |= lines(requirements)
+    asked |= needs(["services/kit/pyproject.toml", "pyproject.toml"])
+    assert asked - fetched == set()
+
+
+def test_airgap_md_carries_every_image_that_its_commands_need():
+    page = (ROOT / "docs/airgap.md").read_text()
+    [saved] = re.findall(r"^docker save (.*) \|", page, flags=re.M)
+    baselines = {"mmad-answer/chance", "mmad-answer/template_diff"}  # of `up` without a profile
+    run = {f"mmad-{name}" for name in re.findall(r"docker compose run --rm (\w+)", page)}
+    run |= set(re.findall(r"^docker run .*(mmad-\S+)", page, flags=re.M))
+    assert set(saved.split()) >= baselines | run
