@@ -9,8 +9,7 @@ import typer
 
 from orchestrator.cli_options import run_option
 
-NOT_READY = 1
-NOTHING = 2
+_NOT_READY = 1
 
 _OPTIONS = ("endpoint", "endpoints", "discover", "model")
 _WAIT = Annotated[
@@ -40,7 +39,7 @@ def models(wait: float, as_json: bool, **given: Any) -> None:
     else:
         models_table.show(look)
     if not models_table.all_ready(look):
-        raise typer.Exit(NOT_READY)
+        raise typer.Exit(_NOT_READY)
 
 
 models.__signature__ = inspect.Signature(  # type: ignore[attr-defined]

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.endpoints.discovery.labels import CONTRACT_LABEL
 from orchestrator.endpoints.discovery.survey import Look
 from orchestrator.vocabulary import FoundReplica, ReplicaState
 
@@ -54,7 +55,7 @@ def show(look: Look, console: Console | None = None) -> None:
     if look.left_out:
         console.print(
             f"\n{look.left_out} more ended long ago, or were started anew since: "
-            "docker ps -a --filter label=org.mmad.answer.contract",
+            f"docker ps -a --filter label={CONTRACT_LABEL}",
             style="dim",
         )
 

@@ -217,6 +217,8 @@ class FakeEngine(http.server.ThreadingHTTPServer):
         self.requests: list[str] = []
         self.refusal = 0
         """A status that every request but the one for the version gets; 0: none."""
+        self.broken: dict[str, int] = {}
+        """The status that the description of a container gets, by its name."""
         self.address = f"tcp://127.0.0.1:{self.server_port}"
         self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
@@ -273,14 +275,19 @@ class FakeEngineHandler(http.server.BaseHTTPRequestHandler):
             return self._send(self.server.refusal, {"message": "forbidden by a rule"})
         if route == "/containers/json":
             wanted = json.loads(urllib.parse.parse_qs(url.query)["filters"][0])["label"]
-            return self._send(200, [{"Id": c["Id"]} for c in self.server.containers if _has(c, wanted)])
+            return self._send(200, [
+                {"Id": c["Id"], "Names": [c["Name"]]} for c in self.server.containers if _has(c, wanted)
+            ])  # fmt: skip
         found = re.fullmatch(r"/containers/(\w+)/(json|logs)", route)
         container = next((c for c in self.server.containers if found and c["Id"] == found[1]), None)
         if container is None:
             return self._send(404, {"message": "No such container"})
+        name = container["Name"].removeprefix("/")
         if found[2] == "json":
+            if status := self.server.broken.get(name):
+                return self._send(status, {"message": "layer does not exist"})
             return self._send(200, container)
-        said = self.server.logs.get(container["Name"].removeprefix("/"), "").encode()
+        said = self.server.logs.get(name, "").encode()
         frame = b"\2\0\0\0" + len(said).to_bytes(4, "big") + said  # of standard error
         return self._send(200, frame if said else b"")
 

@@ -140,6 +140,16 @@ def test_one_model_can_be_picked_and_a_misspelled_one_is_told(cli, fake_engine, 
     assert "Did you mean 'chance'" in result.err
 
 
+def test_a_model_among_those_of_which_no_name_is_known_is_missed_without_an_empty_list(
+    cli, fake_engine, closed_port
+):
+    fake_engine.add("mmad-other-1", closed_port)
+    result = cli("models", "--model", "chance")
+    assert result.code == 2
+    assert "--model chance: no model of this name is found." in result.err
+    assert "There are" not in result.err
+
+
 def test_it_waits_for_those_that_are_starting(cli, fake_engine, serve_forever, tmp_path):
     (tmp_path / "service.py").write_text(SLOW.format(gate=str(tmp_path / "gate")))
     fake_engine.add("mmad-slow-1", serve_forever(tmp_path))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib.util
+import ipaddress
 import json
 import os
 import socket
@@ -94,6 +95,14 @@ def published_at(address: str) -> str:
     """
     parts = urllib.parse.urlsplit(address)
     return (parts.hostname or "") if parts.scheme in _REMOTE else "127.0.0.1"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether what is there is reached only from the machine that it is on."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _address(environment: Mapping[str, str]) -> str:

@@ -1,42 +1,30 @@
 """Containers as places: which address each has, or why there is nobody to ask.
 
-Nothing with the contract's label vanishes, but what is history is only counted, since every `docker run`
-without `--rm` leaves a container behind: one that ended is shown if it is the newest of its kind (the same
-Compose service and number, or the same image and arguments) and ended within the last day, or the last hour
-if it ended well, because it was then told to. A longer table would hide what is wrong now.
+Nothing with the contract's label vanishes; only what is history is counted instead (see there).
 """
 
 from __future__ import annotations
 
 import datetime
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from orchestrator.dispatch.faults import one_line
-from orchestrator.dispatch.stubs import answer_pb2
-from orchestrator.endpoints.discovery.engine import CONTRACT_LABEL, PROJECT_LABEL, Engine, Inspected
+from orchestrator.endpoints.discovery.connection import is_loopback
+from orchestrator.endpoints.discovery.engine import Engine, Inspected, Unreadable
+from orchestrator.endpoints.discovery.history import ENDED, time_of, without_history
+from orchestrator.endpoints.discovery.labels import (
+    CONTRACT_LABEL,
+    CONTRACT_VERSION,
+    PORT_LABEL,
+    PROJECT_LABEL,
+    port_of,
+)
 from orchestrator.endpoints.discovery.place import Place, Places
+from orchestrator.ordering import natural
 from orchestrator.vocabulary import ReplicaState
 
-CONTRACT = answer_pb2.DESCRIPTOR.package.rpartition(".")[2]
-"""The version that is spoken here: "v1"."""
-PORT_LABEL = "org.mmad.answer.port"
-_SERVICE_LABEL = "com.docker.compose.service"
-_KIND_LABELS = (
-    PROJECT_LABEL,
-    _SERVICE_LABEL,
-    "com.docker.compose.container-number",
-    "com.docker.compose.oneoff",
-)
 _START_SECONDS = 60.0
 """How long a container without a health check may say nothing and still count as starting."""
-_RESTARTS = 2
-"""A container that has ended so often is not starting: it fails again and again."""
-_FAILED_SHOWN = datetime.timedelta(days=1)
-_STOPPED_SHOWN = datetime.timedelta(hours=1)
-_ENDED = ("exited", "dead", "created")
-
-_Kind = tuple[object, ...]
 
 
 class Containers:
@@ -45,15 +33,19 @@ class Containers:
     def __init__(self, engine: Engine, project: str = "") -> None:
         self._engine = engine
         self._project = project
+        self._last_words: dict[tuple[str, str], str] = {}
+        """By container and time of its end: a run looks again and again, and a log may be slow to read."""
 
     def look(self) -> Places:
         """Return the containers that there are now, by name."""
         now = datetime.datetime.now(datetime.UTC)
-        found = [c for c in self._engine.containers(self._project) if _takes_part(c)]
-        newest = _newest(found)
-        shown = [c for c in found if not _is_history(c, now, newest)]
-        places = tuple(self._place(c, now) for c in sorted(shown, key=lambda c: natural(_name(c))))
-        return Places(places, len(found) - len(shown))
+        described, unreadable = self._engine.containers(self._project)
+        found = [container for container in described if _takes_part(container)]
+        shown = without_history(found, now)
+        places = [self._place(container, now) for container in shown] + [_unknown(u) for u in unreadable]
+        ends = {_end(container) for container in shown}
+        self._last_words = {end: words for end, words in self._last_words.items() if end in ends}
+        return Places(tuple(sorted(places, key=lambda place: natural(place.origin))), len(found) - len(shown))
 
     def close(self) -> None:
         """Close the connection to the engine."""
@@ -71,13 +63,13 @@ class Containers:
         def idle(why: ReplicaState, reason: str) -> Place:
             return Place(key, identifier, origin, state=why, reason=reason)
 
-        if status in _ENDED or status == "restarting":
+        if status in ENDED or status == "restarting":
             return idle(*self._ended(container, now))
         if problem := _wrong_contract(container):
             return idle(ReplicaState.WRONG_CONTRACT, problem)
         if status == "paused":
             return idle(ReplicaState.PAUSED, f"`docker unpause {_name(container)}` lets it go on")
-        port = _port(container)
+        port = port_of(_labels(container))
         if port is None:
             given = _labels(container).get(PORT_LABEL)
             said = f"is {given!r}" if given else "is missing"
@@ -85,9 +77,9 @@ class Containers:
                 ReplicaState.NO_ADDRESS,
                 f"its label {PORT_LABEL} {said}: give its image this label, with its port in the container",
             )
-        targets = addresses(container, port, self._engine.host)
+        targets = targets_of(container, port, self._engine.host)
         if not targets:
-            return idle(ReplicaState.NO_ADDRESS, _publish(container, port))
+            return idle(ReplicaState.NO_ADDRESS, self._advice(container, port))
         return self._running(container, key, targets, port, now)
 
     def _running(
@@ -96,27 +88,23 @@ class Containers:
         state = container["State"]
         health = state.get("Health") or {}
         status = health.get("Status", "")
-        fresh = (now - _time(state["StartedAt"])).total_seconds() < _START_SECONDS
-        origin = f"container {_name(container)}"
-        if container.get("RestartCount", 0) >= _RESTARTS and status != "healthy":
-            last = self._engine.last_log_line(container["Id"])
-            again = f"it has ended {container['RestartCount']} times: {last or 'it said nothing'}"
-            return Place(key, container["Id"], origin, targets=targets, failing=again)
         log = health.get("Log") or [{}]
+        fresh = (now - time_of(state["StartedAt"])).total_seconds() < _START_SECONDS
+        failing = ""
+        if (ends := container.get("RestartCount", 0)) and status != "healthy":
+            often = "once" if ends == 1 else f"{ends} times"
+            failing = f"it has ended {often}: {self._said(container) or 'it said nothing'}"
         return Place(
             key,
             container["Id"],
-            origin,
+            f"container {_name(container)}",
             targets=targets,
             starting=status == "starting" or (status in ("", "none") and fresh),
+            failing=failing,
             unhealthy=one_line(log[-1].get("Output", "")) or "no reason given"
             if status == "unhealthy"
             else None,
-            advice=(
-                f"The service must listen on 0.0.0.0:{port} in its container, not on 127.0.0.1"
-                if _published(container, port)
-                else _publish(container, port)
-            ),
+            advice=self._advice(container, port),
         )
 
     def _ended(self, container: Inspected, now: datetime.datetime) -> tuple[ReplicaState, str]:
@@ -125,24 +113,44 @@ class Containers:
         if state["Status"] == "created":
             if state.get("Error"):
                 return ReplicaState.EXITED, f"it could not be started: {one_line(state['Error'])}"
-            if (now - _time(container["Created"])).total_seconds() < _START_SECONDS:
+            if (now - time_of(container["Created"])).total_seconds() < _START_SECONDS:
                 return ReplicaState.STARTING, "it is made, and not started yet"
             return ReplicaState.STOPPED, f"it was made and never started: docker start {_name(container)}"
-        ago = _duration(now - _time(state["FinishedAt"]))
-        last = self._engine.last_log_line(container["Id"])
-        why = state.get("Error") or last or "it said nothing"
+        ago = _duration(now - time_of(state["FinishedAt"]))
+        why = state.get("Error") or self._said(container) or "it said nothing"
         memory = " for lack of memory" if state.get("OOMKilled") else ""
         said = f"exit {code}{memory}, {ago} ago: {one_line(why)}"
         if state["Status"] == "restarting":
-            often = container.get("RestartCount", 0) >= _RESTARTS
-            return (
-                ReplicaState.RESTARTING if often else ReplicaState.STARTING,
-                f"it starts again after {said}",
-            )
+            return ReplicaState.RESTARTING, f"it starts again after {said}"
         return (ReplicaState.EXITED if code else ReplicaState.STOPPED), said
 
+    def _said(self, container: Inspected) -> str:
+        """Return the last thing that it said before it last ended, or ""."""
+        state = container["State"]
+        if (end := _end(container)) not in self._last_words:
+            again = time_of(state["StartedAt"]) if state["Status"] == "running" else None
+            self._last_words[end] = self._engine.last_log_line(container["Id"], again)
+        return self._last_words[end]
 
-def addresses(container: Inspected, port: int, host: str) -> tuple[str, ...]:
+    def _advice(self, container: Inspected, port: int) -> str:
+        """Return what to do if nothing answers at its addresses, or there is none."""
+        published = _published(container, port)
+        here = is_loopback(self._engine.host)
+        near = [each["HostIp"] for each in published if is_loopback(each["HostIp"])]
+        if published and (here or len(near) < len(published)):
+            return f"the service must listen on 0.0.0.0:{port} in its container, not on 127.0.0.1"
+        ip = "127.0.0.1" if here else "ADDRESS"
+        how = f'ports: ["{ip}::{port}"] in its service in compose.yaml'
+        if PROJECT_LABEL not in _labels(container):
+            how = f"-p {ip}::{port} for `docker run`"
+        if not here:
+            how += f", with an address of {self._engine.host} that this machine reaches"
+        if near:
+            return f"it is published on {near[0]} of the engine's machine, for nobody else: use {how}"
+        return f"it publishes no port, and no address of its own can be reached from here: add {how}"
+
+
+def targets_of(container: Inspected, port: int, host: str) -> tuple[str, ...]:
     """Return where a port of a running container may be reached from here, the likeliest first.
 
     The published one goes first, as it is reached from everywhere; the address in a network only on the
@@ -163,20 +171,8 @@ def addresses(container: Inspected, port: int, host: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def natural(text: str) -> tuple[tuple[str, int], ...]:
-    """Return a key that sorts "chance-2" before "chance-10"."""
-    return tuple((part, int(number or 0)) for part, number in re.findall(r"(\D*)(\d*)", text))
-
-
 def _published(container: Inspected, port: int) -> list[Mapping[str, str]]:
     return (container["NetworkSettings"].get("Ports") or {}).get(f"{port}/tcp") or []
-
-
-def _publish(container: Inspected, port: int) -> str:
-    how = f'ports: ["127.0.0.1::{port}"] in its service in compose.yaml'
-    if PROJECT_LABEL not in _labels(container):
-        how = f"-p 127.0.0.1::{port} for `docker run`"
-    return f"it publishes no port, and no address of its own can be reached from here: add {how}"
 
 
 def _takes_part(container: Inspected) -> bool:
@@ -186,17 +182,12 @@ def _takes_part(container: Inspected) -> bool:
 
 def _wrong_contract(container: Inspected) -> str:
     label = _labels(container).get(CONTRACT_LABEL, "")
-    if label == CONTRACT:
+    if label == CONTRACT_VERSION:
         return ""
     return (
-        f"its label {CONTRACT_LABEL} says {label!r}, and {CONTRACT!r} is spoken here: use an orchestrator "
-        "and a service of the same release"
+        f"its label {CONTRACT_LABEL} says {label!r}, and {CONTRACT_VERSION!r} is spoken here: use an "
+        "orchestrator and a service of the same release"
     )
-
-
-def _port(container: Inspected) -> int | None:
-    text = _labels(container).get(PORT_LABEL, "")
-    return int(text) if re.fullmatch(r"\d{1,5}", text, re.ASCII) and 0 < int(text) < 65536 else None
 
 
 def _labels(container: Inspected) -> Mapping[str, str]:
@@ -207,36 +198,14 @@ def _name(container: Inspected) -> str:
     return str(container["Name"]).removeprefix("/")
 
 
-def _kind(container: Inspected) -> _Kind:
-    labels = _labels(container)
-    if _SERVICE_LABEL in labels:
-        return tuple(labels.get(name, "") for name in _KIND_LABELS)
-    return container["Config"]["Image"], container.get("Path"), *(container.get("Args") or ())
+def _end(container: Inspected) -> tuple[str, str]:
+    return container["Id"], container["State"]["FinishedAt"]
 
 
-def _newest(containers: Iterable[Inspected]) -> Mapping[_Kind, datetime.datetime]:
-    """Return, of each kind, when the newest container was made."""
-    found: dict[_Kind, datetime.datetime] = {}
-    for container in containers:
-        made = _time(container["Created"])
-        found[_kind(container)] = max(found.get(_kind(container), made), made)
-    return found
-
-
-def _is_history(
-    container: Inspected, now: datetime.datetime, newest: Mapping[_Kind, datetime.datetime]
-) -> bool:
-    state = container["State"]
-    if state["Status"] not in _ENDED:
-        return False
-    made = _time(container["Created"])
-    failed = state["ExitCode"] or state.get("Error")
-    shown = _FAILED_SHOWN if failed else _STOPPED_SHOWN
-    return made < newest[_kind(container)] or now - max(_time(state["FinishedAt"]), made) > shown
-
-
-def _time(text: str) -> datetime.datetime:
-    return datetime.datetime.fromisoformat(text)
+def _unknown(container: Unreadable) -> Place:
+    reason = f"the engine cannot describe it: {container.why}"
+    origin = f"container {container.name}"
+    return Place(container.id, container.id, origin, state=ReplicaState.NO_ANSWER, reason=reason)
 
 
 def _duration(span: datetime.timedelta) -> str:

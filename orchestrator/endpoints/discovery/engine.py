@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import datetime
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
@@ -12,14 +14,23 @@ import docker.errors
 
 from orchestrator.dispatch.faults import one_line
 from orchestrator.endpoints.discovery.connection import Connection, connect
+from orchestrator.endpoints.discovery.labels import CONTRACT_LABEL, PROJECT_LABEL
 from orchestrator.endpoints.discovery.place import RefusalError, SourceError
 
-CONTRACT_LABEL = "org.mmad.answer.contract"
-PROJECT_LABEL = "com.docker.compose.project"
-_LOG_LINES = 20
+_LOG_LINES = 200
+"""That are read: the engine takes them from the end, and only then leaves out those that are too young."""
 
 Inspected = Mapping[str, Any]
 """A container as `GET /containers/ID/json` describes it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A container that the engine lists, and cannot describe."""
+
+    id: str
+    name: str
+    why: str
 
 
 class Engine(Protocol):
@@ -28,15 +39,17 @@ class Engine(Protocol):
     host: str
     """Where the ports are that the engine publishes, seen from here; known once it has been asked."""
 
-    def containers(self, project: str) -> list[Inspected]:
+    def containers(self, project: str) -> tuple[list[Inspected], list[Unreadable]]:
         """Return the containers that carry the contract's label, ended ones too, in no order.
+
+        The second list has those of which the engine says only that they are there.
 
         Raises:
             SourceError: the engine cannot be asked.
         """
 
-    def last_log_line(self, container_id: str) -> str:
-        """Return the last thing that a container said, in one printable line, or ""."""
+    def last_log_line(self, container_id: str, before: datetime.datetime | None = None) -> str:
+        """Return the last thing that a container has said (before a time), in one printable line, or ""."""
 
     def close(self) -> None:
         """Close the connections."""
@@ -50,21 +63,31 @@ class DockerEngine:
         self._connection: Connection | None = None
         self.host = ""
 
-    def containers(self, project: str) -> list[Inspected]:
+    def containers(self, project: str) -> tuple[list[Inspected], list[Unreadable]]:
         """Return what `GET /containers/json` finds, each as `GET /containers/ID/json` describes it."""
         labels = [CONTRACT_LABEL, *([f"{PROJECT_LABEL}={project}"] if project else [])]
-        found = []
+        found, unreadable = [], []
         with self._asked() as client:
             for listed in client.api.containers(all=True, filters={"label": labels}):
-                with contextlib.suppress(docker.errors.NotFound):  # removed since it was listed
+                try:
                     found.append(client.api.inspect_container(listed["Id"]))
-        return found
+                except docker.errors.NotFound:  # removed since it was listed
+                    continue
+                except docker.errors.APIError as error:
+                    if error.is_client_error():  # a proxy that lets nobody's description through
+                        raise
+                    name = (listed.get("Names") or [listed["Id"][:12]])[0].removeprefix("/")
+                    why = one_line(str(error.explanation or error))
+                    unreadable.append(Unreadable(listed["Id"], name, why))
+        return found, unreadable
 
-    def last_log_line(self, container_id: str) -> str:
+    def last_log_line(self, container_id: str, before: datetime.datetime | None = None) -> str:
         """Return the last line that is not empty; "" also where the log cannot be read from here."""
         try:
             with self._asked() as client:
-                log = client.api.logs(container_id, tail=_LOG_LINES)
+                # As a number, since of a time the SDK sends whole seconds.
+                until = before.timestamp() if before else None
+                log = client.api.logs(container_id, tail=_LOG_LINES, until=until)
         except SourceError:  # a log driver that only writes, or a proxy that does not let this through
             return ""
         lines = log.decode(errors="replace").splitlines()

@@ -18,11 +18,12 @@ from orchestrator.dispatch.cards import common, differences
 from orchestrator.endpoints.discovery.alias import Alias
 from orchestrator.endpoints.discovery.containers import Containers
 from orchestrator.endpoints.discovery.engine import DockerEngine
+from orchestrator.endpoints.discovery.labels import CONTRACT_LABEL
 from orchestrator.endpoints.discovery.place import Source, SourceError
 from orchestrator.endpoints.discovery.survey import Look, Survey, by_name
 from orchestrator.endpoints.discovery.where import Where, where_to_look
 from orchestrator.endpoints.participants import named
-from orchestrator.errors import EndpointError, near_matches
+from orchestrator.errors import EndpointError, alternatives
 from orchestrator.options import RunOptions
 from orchestrator.vocabulary import Endpoint, FoundReplica, ModelIdentity, ReplicaState
 
@@ -60,10 +61,12 @@ def check(where: Where) -> None:
 
 def nobody(where: Where, error: SourceError | None, left_out: int = 0) -> EndpointError:
     """Return the error that says why nothing can be found, and what to do."""
-    problem = str(error) if error else _nothing_there(where, left_out)
-    remedy = error.remedy if error else f"Start some with `docker compose {_project(where)}up -d`"
+    if error is None:
+        error = SourceError(
+            _nothing_there(where, left_out), f"Start some with `docker compose {_project(where)}up -d`"
+        )
     said = f"{where.said}: " if where.said else "There is nobody to ask: no endpoint is named, and "
-    return EndpointError(f"{said}{problem}. {f'{remedy}. ' if remedy else ''}{_INSTEAD}".replace("?.", "?"))
+    return EndpointError(f"{said}{error.sentences()} {_INSTEAD}")
 
 
 def _project(where: Where) -> str:
@@ -73,7 +76,7 @@ def _project(where: Where) -> str:
 def _nothing_there(where: Where, left_out: int) -> str:
     of = f" of the Compose project {where.project}" if where.project else ""
     ended = f" ({left_out} ended long ago)" if left_out else ""
-    return f"Docker runs no container{of} with the label org.mmad.answer.contract{ended}"
+    return f"Docker runs no container{of} with the label {CONTRACT_LABEL}{ended}"
 
 
 @contextlib.asynccontextmanager
@@ -150,11 +153,11 @@ class Joining:
             name,
             common(cards),
             tuple(Endpoint(name, replica.target, replica.origin) for replica in group),
-            Replicas(self._survey, name, cards[0].identity),
+            FoundReplicas(self._survey, name, cards[0].identity),
         )
 
 
-class Replicas(Directory):
+class FoundReplicas(Directory):
     """Where the replicas of one model are at present, those that are not ready included."""
 
     def __init__(self, survey: Survey, name: str, identity: ModelIdentity) -> None:
@@ -231,11 +234,10 @@ def _refuse_unready(look: Look, ready: Collection[str], chosen: Sequence[str], e
         if mine:
             problems += [f"--model {name}: {replica.origin}: {reason(replica)}" for replica in mine]
             continue
-        near = near_matches(name, known) or (f" There are: {', '.join(known)}." if known else "")
         nameless = [r for r in look.replicas if not r.name]
         others = "".join(f"\n  {describe(r)}: {reason(r)}" for r in nameless)
         problems.append(
-            f"--model {name}: no model of this name is found.{near}"
+            f"--model {name}: no model of this name is found.{alternatives(name, known)}"
             + (f" It may be one of those that do not answer:{others}" if nameless else "")
         )
     if problems:

@@ -13,7 +13,7 @@ from orchestrator.endpoints.discovery.survey import Look, Survey
 from orchestrator.endpoints.discovery.where import Where, where_to_look
 from orchestrator.endpoints.dns import resolve
 from orchestrator.endpoints.participants import given_endpoints
-from orchestrator.errors import EndpointError, near_matches
+from orchestrator.errors import EndpointError, alternatives
 from orchestrator.options import RunOptions
 from orchestrator.vocabulary import Endpoint, ReplicaState
 
@@ -33,7 +33,7 @@ class Given:
     def _places(self, endpoint: Endpoint) -> Iterator[Place]:
         key = f"{endpoint.name}={endpoint.target}"
         try:
-            targets = asyncio.run(resolve(endpoint))
+            targets = resolve(endpoint)
         except DirectoryError as error:
             yield Place(
                 key, key, endpoint.origin, endpoint.name, state=ReplicaState.NO_ADDRESS, reason=str(error)
@@ -88,8 +88,7 @@ def find(options: RunOptions, wait_seconds: float, on_note: Callable[[str], None
     for name in options.model:
         known = sorted({replica.name for replica in look.replicas if replica.name})
         if name not in known:
-            near = near_matches(name, known) or f" There are: {', '.join(known)}."
-            raise EndpointError(f"--model {name}: no model of this name is found.{near}")
+            raise EndpointError(f"--model {name}: no model of this name is found.{alternatives(name, known)}")
     chosen = tuple(r for r in look.replicas if not options.model or r.name in options.model)
     return dataclasses.replace(look, replicas=chosen)
 

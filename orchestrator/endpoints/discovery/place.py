@@ -30,11 +30,11 @@ class Place:
     starting: bool = False
     """If nothing answers, that is because it has only just begun."""
     failing: str = ""
-    """If nothing answers, that is because it ends again and again, and why."""
+    """If it is not ready, that is because it has ended and was started anew: how often, its last words."""
     unhealthy: str | None = None
     """What its health check says, where it fails."""
     advice: str = ""
-    """For the person, if nothing answers at its address though it runs."""
+    """For the person, if nothing answers at its address though it runs; a sentence without a stop."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -75,8 +75,10 @@ class SourceError(Exception):
         self.passing = passing
 
     def sentences(self) -> str:
-        """Return the problem and the remedy, for an error that has nothing to add."""
-        return ". ".join(part for part in (str(self), self.remedy) if part) + "."
+        """Return the problem and the remedy."""
+        return " ".join(
+            part if part.endswith("?") else f"{part}." for part in (str(self), self.remedy) if part
+        )
 
 
 class RefusalError(SourceError):

@@ -20,15 +20,14 @@ from orchestrator.dispatch.faults import CallError
 from orchestrator.dispatch.pace import Pace
 from orchestrator.endpoints.arguments import name_problem
 from orchestrator.endpoints.diagnosis import explain
-from orchestrator.endpoints.discovery.containers import natural
 from orchestrator.endpoints.discovery.place import Place, Source
+from orchestrator.ordering import natural
 from orchestrator.vocabulary import Endpoint, FoundReplica, ModelCard, ReplicaState
 
 _SHARED_SECONDS = 1.0
 _ASK_SECONDS = 3.0
 """For one GetModel; it answers at once also while weights are loading."""
 _CONNECT_SECONDS = 1.0
-_SILENT = ("UNAVAILABLE", "DEADLINE_EXCEEDED")
 _STATES = {
     "ready": ReplicaState.READY,
     "loading": ReplicaState.STARTING,
@@ -123,22 +122,24 @@ def _answered(place: Place, target: str, card: ModelCard) -> FoundReplica:
         reason = ""
         if place.unhealthy is not None:
             state, reason = ReplicaState.UNHEALTHY, f"it says that it is ready, but: {place.unhealthy}"
+    elif state is ReplicaState.STARTING and place.failing:
+        state, reason = ReplicaState.RESTARTING, f"{place.failing}. Now it says: {reason or 'loading'}"
     return FoundReplica(place.name or card.identity.name, place.origin, target, state, reason, card)
 
 
 async def _silent(place: Place, client: Client, error: CallError, seconds: float) -> tuple[ReplicaState, str]:
     """Return what it means that a place does not say who it is."""
-    if error.code in _SILENT and place.starting:
-        return ReplicaState.STARTING, "nothing answers there yet"
-    if error.code in _SILENT and place.failing:
+    if error.silent and place.failing:
         return ReplicaState.RESTARTING, place.failing
-    if error.code in _SILENT and place.unhealthy is not None:
+    if error.silent and place.starting:
+        return ReplicaState.STARTING, "nothing answers there yet"
+    if error.silent and place.unhealthy is not None:
         return ReplicaState.UNHEALTHY, place.unhealthy
     reason = await explain(client, error, seconds)
     if error.code == "UNIMPLEMENTED":
         return ReplicaState.WRONG_CONTRACT, reason
-    if error.code in _SILENT and place.advice:
-        reason = f"{reason} {place.advice}."
+    if error.silent and place.advice:
+        reason = f"{reason} {place.advice[0].upper()}{place.advice[1:]}."
     return ReplicaState.NO_ANSWER, reason
 
 

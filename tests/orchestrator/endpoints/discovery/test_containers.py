@@ -1,10 +1,12 @@
 """What a container's description says: an address, or why there is nobody to ask."""
 
 import datetime
+import re
 
 import pytest
 
-from orchestrator.endpoints.discovery.containers import Containers, addresses, natural
+from orchestrator.endpoints.discovery.containers import Containers, targets_of
+from orchestrator.endpoints.discovery.engine import Unreadable
 from orchestrator.vocabulary import ReplicaState
 
 
@@ -19,11 +21,14 @@ class Described:
 
     def __init__(self, engine):
         self._engine = engine
+        self.unreadable = []
+        self.logs_read = []
 
     def containers(self, project):
-        return self._engine.containers
+        return self._engine.containers, self.unreadable
 
-    def last_log_line(self, container_id):
+    def last_log_line(self, container_id, before=None):
+        self.logs_read.append(before)
         name = next(c["Name"] for c in self._engine.containers if c["Id"] == container_id)
         return self._engine.logs.get(name.removeprefix("/"), "")
 
@@ -32,8 +37,13 @@ class Described:
 
 
 @pytest.fixture
-def look(fake_engine):
-    return Containers(Described(fake_engine)).look
+def described(fake_engine):
+    return Described(fake_engine)
+
+
+@pytest.fixture
+def look(described):
+    return Containers(described).look
 
 
 @pytest.fixture
@@ -69,20 +79,20 @@ def test_the_published_port_is_the_address(fake_engine, only):
         ([], {"none": ""}, "127.0.0.1", []),
     ],
 )
-def test_addresses_are_tried_from_the_published_one_to_those_in_networks(ports, networks, host, expected):
+def test_targets_are_tried_from_the_published_one_to_those_in_networks(ports, networks, host, expected):
     container = {
         "NetworkSettings": {
             "Ports": {"50051/tcp": [{"HostIp": ip, "HostPort": str(port)} for ip, port in ports] or None},
             "Networks": {name: {"IPAddress": address} for name, address in networks.items()},
         }
     }
-    assert list(addresses(container, 50051, host)) == expected
+    assert list(targets_of(container, 50051, host)) == expected
 
 
 def test_an_address_in_an_ipv6_network_counts_too():
     networks = {"a": {"IPAddress": "", "GlobalIPv6Address": "fd00::2"}}
     container = {"NetworkSettings": {"Ports": {}, "Networks": networks}}
-    assert addresses(container, 50051, "127.0.0.1") == ("[fd00::2]:50051",)
+    assert targets_of(container, 50051, "127.0.0.1") == ("[fd00::2]:50051",)
 
 
 @pytest.mark.parametrize(
@@ -99,6 +109,31 @@ def test_a_container_without_any_address_says_what_to_add(fake_engine, only, lab
     fake_engine.add("one", labels=labels)
     assert only().state is ReplicaState.NO_ADDRESS
     assert only().reason.endswith(f"add {how}")
+
+
+@pytest.mark.parametrize(
+    ("published", "host", "advice"),
+    [
+        ("127.0.0.1:1", "127.0.0.1", "the service must listen on 0.0.0.0:50051 in its container"),
+        ("0.0.0.0:1", "gpu-1", "the service must listen on 0.0.0.0:50051 in its container"),
+        (
+            "127.0.0.1:1",
+            "gpu-1",
+            "it is published on 127.0.0.1 of the engine's machine, for nobody else: use ",
+        ),
+        ("127.0.0.1:1", "gpu-1", "use -p ADDRESS::50051 for `docker run`, with an address of gpu-1"),
+        ("", "gpu-1", "add -p ADDRESS::50051 for `docker run`, with an address of gpu-1"),
+        ("", "localhost", "add -p 127.0.0.1::50051 for `docker run`"),
+    ],
+)
+def test_one_that_does_not_answer_gets_the_advice_that_helps_from_here(
+    fake_engine, described, only, published, host, advice
+):
+    described.host = host
+    networks = {"Networks": {"a": {"IPAddress": "172.17.0.2"}}}
+    container = fake_engine.add("one", published)
+    container["NetworkSettings"] |= networks
+    assert advice in only().advice
 
 
 @pytest.mark.parametrize(
@@ -143,12 +178,6 @@ def test_a_paused_container_says_how_it_goes_on(fake_engine, only):
             ReplicaState.EXITED,
             "exit 127, 5 h ago: no such executable",
         ),
-        (
-            {"Status": "restarting", "ExitCode": 1},
-            {"minutes": 3},
-            ReplicaState.STARTING,
-            "it starts again after exit 1, 3 min ago: no weights",
-        ),
     ],
 )
 def test_a_container_that_ended_is_shown_with_its_code_and_its_last_words(
@@ -159,20 +188,37 @@ def test_a_container_that_ended_is_shown_with_its_code_and_its_last_words(
     assert (only().state, only().reason) == (expected, reason)
 
 
-def test_a_container_that_ends_again_and_again_is_not_starting(fake_engine, only):
+def test_a_log_is_read_once_for_each_end(fake_engine, described, look):
+    """A run looks every few seconds for days, and a log may take seconds to read."""
+    state = {"Status": "exited", "ExitCode": 1, "FinishedAt": ago(minutes=3)}
+    container = fake_engine.add("one", state=state)
+    for _ in range(3):
+        look()
+    assert len(described.logs_read) == 1
+    container["State"]["FinishedAt"] = ago(minutes=1)
+    look()
+    assert len(described.logs_read) == 2
+
+
+def test_between_its_end_and_its_next_start_it_is_not_starting(fake_engine, only):
+    """Whoever waits for it would wait in vain: with a checkpoint that is not there it ends each time."""
     state = {"Status": "restarting", "ExitCode": 1, "FinishedAt": ago(seconds=2)}
-    fake_engine.add("one", state=state, restarts=2)
+    fake_engine.add("one", state=state, restarts=1)
     assert only().state is ReplicaState.RESTARTING
-    assert only().reason.endswith("it said nothing")
+    assert re.fullmatch("it starts again after exit 1, [23] s ago: it said nothing", only().reason)
 
 
 @pytest.mark.parametrize("health", [None, {"Status": "starting"}, {"Status": "unhealthy", "Log": []}])
-def test_between_two_ends_it_is_asked_but_its_silence_is_no_beginning(fake_engine, only, health):
-    state = {"StartedAt": ago(seconds=1)} | ({"Health": health} if health else {})
-    fake_engine.add("one", "127.0.0.1:1", restarts=5, state=state)
+@pytest.mark.parametrize(("restarts", "often"), [(1, "once"), (5, "5 times")])
+def test_once_it_has_ended_it_is_asked_and_failing_unless_it_is_ready(
+    fake_engine, described, only, health, restarts, often
+):
+    started = ago(seconds=1)
+    state = {"StartedAt": started, "FinishedAt": ago(seconds=2)} | ({"Health": health} if health else {})
+    fake_engine.add("one", "127.0.0.1:1", restarts=restarts, state=state)
     fake_engine.logs["one"] = "no weights"
-    assert (only().state, only().starting) == (None, False)
-    assert only().failing == "it has ended 5 times: no weights"
+    assert (only().state, only().failing) == (None, f"it has ended {often}: no weights")
+    assert described.logs_read[0] == datetime.datetime.fromisoformat(started)  # not what it says by now
 
 
 def test_once_it_is_healthy_what_was_before_is_forgotten(fake_engine, only):
@@ -258,6 +304,26 @@ def test_each_replica_of_a_compose_service_is_shown_though_another_is_newer(fake
     assert [p.origin for p in look().places] == ["container mmad-qwen-1", "container mmad-qwen-2"]
 
 
+def test_one_that_failed_is_shown_beside_one_of_its_image_with_another_environment(fake_engine, look):
+    """`docker run -e CHECKPOINT=7b IMAGE` is another model than with 3b."""
+    for minutes, checkpoint in ((9, "7b"), (8, "3b")):
+        state = {"Status": "exited", "ExitCode": 1, "FinishedAt": ago(minutes=1)}
+        age = datetime.timedelta(minutes=minutes)
+        container = fake_engine.add(checkpoint, args=["serve"], state=state, ago=age)
+        container["Config"]["Env"] = ["PATH=/bin", f"CHECKPOINT={checkpoint}"]
+    assert [p.origin for p in look().places] == ["container 3b", "container 7b"]
+
+
+def test_one_that_the_engine_cannot_describe_is_shown_in_its_place(fake_engine, described, look):
+    for name in ("a", "c"):
+        fake_engine.add(name, "127.0.0.1:1")
+    described.unreadable = [Unreadable("f" * 64, "b", "layer does not exist")]
+    places = look().places
+    assert [p.origin for p in places] == ["container a", "container b", "container c"]
+    assert places[1].state is ReplicaState.NO_ANSWER
+    assert places[1].reason == "the engine cannot describe it: layer does not exist"
+
+
 def test_a_container_that_is_being_removed_is_gone(fake_engine, look):
     fake_engine.add("one", state={"Status": "removing"})
     assert not look().places
@@ -267,4 +333,3 @@ def test_containers_are_in_the_order_that_people_count_in(fake_engine, look):
     for name in ("b-10", "b-2", "a"):
         fake_engine.add(name, "127.0.0.1:1")
     assert [p.origin for p in look().places] == ["container a", "container b-2", "container b-10"]
-    assert natural("b-2") < natural("b-10") < natural("b-10-a")

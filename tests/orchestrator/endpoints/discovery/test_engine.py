@@ -13,17 +13,22 @@ def docker(fake_engine):
     engine.close()
 
 
+def names(found):
+    described, _ = found
+    return [container["Name"] for container in described]
+
+
 def test_all_containers_with_the_label_are_found_ended_ones_too(fake_engine, docker):
     fake_engine.add("up", "127.0.0.1:1")
     fake_engine.add("down", state={"Status": "exited"})
     del fake_engine.add("other")["Config"]["Labels"]["org.mmad.answer.contract"]
-    assert [c["Name"] for c in docker.containers("")] == ["/up", "/down"]
+    assert names(docker.containers("")) == ["/up", "/down"]
 
 
 def test_of_a_project_only_its_own_are_found(fake_engine, docker):
     fake_engine.add("a", labels={"com.docker.compose.project": "one"})
     fake_engine.add("b", labels={"com.docker.compose.project": "two"})
-    assert [c["Name"] for c in docker.containers("two")] == ["/b"]
+    assert names(docker.containers("two")) == ["/b"]
 
 
 def test_a_container_that_is_removed_while_they_are_listed_is_passed_over(fake_engine, docker, monkeypatch):
@@ -39,7 +44,23 @@ def test_a_container_that_is_removed_while_they_are_listed_is_passed_over(fake_e
         return inspect(identifier)
 
     monkeypatch.setattr(api, "inspect_container", remove_then_inspect)
-    assert [c["Name"] for c in docker.containers("")] == ["/here"]
+    assert names(docker.containers("")) == ["/here"]
+
+
+def test_a_container_that_the_engine_cannot_describe_does_not_hide_the_others(fake_engine, docker):
+    fake_engine.add("one")
+    fake_engine.add("half-deleted")
+    fake_engine.broken["half-deleted"] = 500
+    described, unreadable = docker.containers("")
+    assert [container["Name"] for container in described] == ["/one"]
+    assert [(each.name, each.why) for each in unreadable] == [("half-deleted", "layer does not exist")]
+
+
+def test_a_proxy_that_lets_no_description_through_is_not_taken_for_broken_containers(fake_engine, docker):
+    fake_engine.add("one")
+    fake_engine.broken["one"] = 403
+    with pytest.raises(SourceError, match="refuses: layer does not exist"):
+        docker.containers("")
 
 
 def test_the_last_thing_that_a_container_said_is_one_line_that_cannot_command_a_terminal(fake_engine, docker):
@@ -62,7 +83,7 @@ def test_an_engine_that_was_started_anew_is_asked_again(fake_engine, docker):
     again = type(fake_engine)(port)
     try:
         again.add("one")
-        assert len(docker.containers("")) == 1
+        assert names(docker.containers("")) == ["/one"]
     finally:
         again.stop()
 

@@ -129,7 +129,9 @@ async def test_with_a_choice_only_what_may_be_it_is_waited_for(
     async with asyncio.timeout(30):
         assert len(await joining.ready(3600, ["qwen"])) == 1
         waiting = asyncio.create_task(joining.ready(3600, ["later"]))
-        await asyncio.sleep(0.2)
+        until = source.looks + 3
+        while source.looks < until:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
         assert not waiting.done()
         source.put("container c", await servers(speaker(name="later")))
         assert [model.name for model in await waiting] == ["later"]

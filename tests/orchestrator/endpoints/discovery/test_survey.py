@@ -66,6 +66,20 @@ async def test_one_that_has_ended_often_and_answers_now_is_ready(source, survey,
     assert (await survey.look()).replicas[0].state is State.READY
 
 
+async def test_one_that_has_ended_and_loads_again_is_not_starting(source, survey, servers, speaker):
+    """It loads each time until it ends again, and whoever waits for it would wait in vain."""
+    source.put(
+        "container a",
+        await servers(speaker(state=pb.STATE_LOADING, state_detail="60 %")),
+        failing="it has ended once: no weights",
+    )
+    (found,) = (await survey.look()).replicas
+    assert (found.state, found.reason) == (
+        State.RESTARTING,
+        "it has ended once: no weights. Now it says: 60 %",
+    )
+
+
 async def test_one_that_its_health_check_finds_ill_is_not_ready_whatever_it_says(
     source, survey, servers, speaker
 ):
@@ -80,8 +94,9 @@ async def test_one_that_its_health_check_finds_ill_is_not_ready_whatever_it_says
         ({"starting": True}, State.STARTING, "nothing answers there yet"),
         ({"unhealthy": "no GPU"}, State.UNHEALTHY, "no GPU"),
         ({"failing": "it has ended 5 times"}, State.RESTARTING, "it has ended 5 times"),
-        ({"advice": "Listen on 0.0.0.0"}, State.NO_ANSWER, "nothing listens there; GetModel was tried for"),
-        ({"advice": "Listen on 0.0.0.0"}, State.NO_ANSWER, " Listen on 0.0.0.0."),
+        ({"failing": "it has ended once", "starting": True}, State.RESTARTING, "it has ended once"),
+        ({"advice": "listen on 0.0.0.0"}, State.NO_ANSWER, "nothing listens there; GetModel was tried for"),
+        ({"advice": "listen on 0.0.0.0"}, State.NO_ANSWER, " Listen on 0.0.0.0."),
     ],
 )
 async def test_silence_means_what_the_engine_says_of_it(source, survey, closed_port, changes, state, words):
