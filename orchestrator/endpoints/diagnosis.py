@@ -69,12 +69,14 @@ async def reflected(channel: grpc.aio.Channel) -> list[str]:
 
 
 async def _listed(channel: grpc.aio.Channel, reflection_name: str) -> list[str]:
-    ask: grpc.aio.StreamStreamMultiCallable[bytes, bytes]
-    ask = channel.stream_stream(f"/{reflection_name}/ServerReflectionInfo")
+    # One request is the same on the wire. As a stream of them it would fail with INTERNAL, now and then, where
+    # the server has refused the method before it was sent.
+    ask: grpc.aio.UnaryStreamMultiCallable[bytes, bytes]
+    ask = channel.unary_stream(f"/{reflection_name}/ServerReflectionInfo")
     request = reflection_pb2.ServerReflectionRequest(list_services="")
     names = []
     try:
-        async for content in ask(iter([request.SerializeToString()]), timeout=_LOOK_SECONDS):
+        async for content in ask(request.SerializeToString(), timeout=_LOOK_SECONDS):
             response = parsed(reflection_pb2.ServerReflectionResponse(), content)
             names += [service.name for service in response.list_services_response.service]
     except grpc.aio.AioRpcError as error:
