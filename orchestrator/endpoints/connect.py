@@ -4,6 +4,9 @@ An address that does not answer is tried for a few seconds, since services are o
 the run; one that has answered that it is loading is waited for as long as the user says, also while it says
 nothing: a process that reads weights may not get round to it.
 
+A `dns:///` name without an address is waited for as long: its pods may still want for a node or an image. A
+misspelt name looks the same, so it is said at once what is waited for.
+
 A name is asked about address by address. Those that do not answer, or are not ready, are an error where no
 replica of the model is ready; beside one that is, they are told, and join the run once they are ready.
 """
@@ -21,13 +24,15 @@ from orchestrator.dispatch.client import Client
 from orchestrator.dispatch.faults import CallError
 from orchestrator.dispatch.pace import Pace
 from orchestrator.endpoints.diagnosis import explain
-from orchestrator.endpoints.dns import NameDirectory, distinct, is_name, resolve
+from orchestrator.endpoints.dns import ImpossibleNameError, NameDirectory, distinct, is_name, resolve
 from orchestrator.errors import EndpointError
 from orchestrator.vocabulary import Endpoint, ModelCard
 
 REACH_SECONDS = 5.0
 """How long an address may give no answer at all."""
 _RETRY_SECONDS = 0.2
+_LOOK_SECONDS = 1.0
+"""Between lookups of a name that is waited for: every process on the machine asks the same name server."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,9 +52,9 @@ async def connect(
 
     Args:
         endpoints: those of one name are replicas; `dns:///name:port` is a replica for each address.
-        wait_seconds: how long a model may go on loading.
-        on_wait: is given a line for people when a model is waited for, when what it says changes, and for
-            each address of a name that the run begins without.
+        wait_seconds: how long a model may go on loading, and a `dns:///` name have no address.
+        on_wait: is given a line for people when a model or a name is waited for, when what it says changes,
+            and for each address of a name that the run begins without.
         reach_seconds: how long an address may give no answer at all.
 
     Raises:
@@ -58,7 +63,7 @@ async def connect(
     twice = [e for n, e in enumerate(endpoints) if any(_same(e, other) for other in endpoints[:n])]
     if twice:
         raise EndpointError("\n".join(f"{_where(e)}: given twice. Leave one of them out." for e in twice))
-    addresses = await _addresses(endpoints, reach_seconds)
+    addresses = await _addresses(endpoints, max(wait_seconds, reach_seconds), on_wait)
     enquiry = _Enquiry(wait_seconds, reach_seconds, on_wait)
     results = await asyncio.gather(
         *(enquiry.ask(address, spared=address not in endpoints) for address in addresses)
@@ -102,28 +107,42 @@ def refuse_unable(models: Sequence[ConnectedModel], prompting: Prompting, *, hin
         raise EndpointError("\n".join(problems))
 
 
-async def _addresses(endpoints: Sequence[Endpoint], reach_seconds: float) -> list[Endpoint]:
+async def _addresses(
+    endpoints: Sequence[Endpoint], wait_seconds: float, on_wait: Callable[[str], None]
+) -> list[Endpoint]:
     """Return an endpoint for each address.
 
     Raises:
         EndpointError: one line for each name that has none for so long.
     """
-    results = await asyncio.gather(*(_resolve(endpoint, reach_seconds) for endpoint in endpoints))
+    results = await asyncio.gather(*(_resolve(endpoint, wait_seconds, on_wait) for endpoint in endpoints))
     if problems := [result for result in results if isinstance(result, str)]:
         raise EndpointError("\n".join(problems))
-    return distinct(each for result in results if not isinstance(result, str) for each in result)
+    return await distinct(each for result in results if not isinstance(result, str) for each in result)
 
 
-async def _resolve(endpoint: Endpoint, reach_seconds: float) -> list[Endpoint] | str:
-    until = time.monotonic() + reach_seconds
+async def _resolve(
+    endpoint: Endpoint, wait_seconds: float, on_wait: Callable[[str], None]
+) -> list[Endpoint] | str:
+    """Return an endpoint for each address that the name has, once it has any, or what is wrong."""
+    until = time.monotonic() + wait_seconds
+    said = ""
     while True:
         try:
-            return await resolve(endpoint)
+            return await asyncio.to_thread(resolve, endpoint)
+        except ImpossibleNameError as error:
+            return f"{_where(endpoint)}: {error}. Is the name right?"
         except DirectoryError as error:
-            if time.monotonic() >= until:
-                tried = f"it was looked up for {reach_seconds:.0f} s"
-                return f"{_where(endpoint)}: {error}; {tried}. Is the name right, and the service running?"
-        await asyncio.sleep(_RETRY_SECONDS)
+            problem = str(error)
+        left = until - time.monotonic()
+        if left <= 0:
+            tried = f"it was looked up for {wait_seconds:g} s"
+            return f"{_where(endpoint)}: {problem}; {tried}. Is the name right, and the service running?"
+        if problem != said:
+            said = problem
+            whom = f"{endpoint.name} at {endpoint.target}"
+            on_wait(f"Waiting up to {left:.0f} s for {whom}: {problem}. Is the name right?")
+        await asyncio.sleep(min(_LOOK_SECONDS, left))
 
 
 def _directory(endpoints: Sequence[Endpoint]) -> NameDirectory | None:

@@ -1,7 +1,9 @@
 """Names that stand for several replicas, at the start of a run and while it goes on."""
 
 import asyncio
+import collections
 import socket
+import time
 
 import pytest
 
@@ -12,15 +14,23 @@ from orchestrator.endpoints.dns import NameDirectory, addresses, resolve
 from orchestrator.errors import EndpointError
 
 
+class Names(dict):
+    """The addresses of each name, and how often it was looked up."""
+
+    def __init__(self):
+        self.lookups = collections.Counter()
+
+
 @pytest.fixture
 def names(monkeypatch):
     """What this process's resolver says, by name: `names["replicas"] = ["127.0.0.2"]`."""
-    known = {}
+    known = Names()
     real = socket.getaddrinfo
 
     def look_up(host, port, *args, **kwargs):
         if host not in known:
             return real(host, port, *args, **kwargs)
+        known.lookups[host] += 1
         if not known[host]:
             raise socket.gaierror(socket.EAI_NODATA, "No address associated with hostname")
         return [
@@ -97,11 +107,64 @@ async def test_a_name_that_gets_its_first_address_a_moment_later_is_reached(
     servers, speaker, endpoint, names, port
 ):
     names["replicas"] = []
-    connecting = asyncio.create_task(connect([endpoint(f"dns:///replicas:{port}")], 0, print))
-    await asyncio.sleep(0.3)
     await servers(speaker(), target=f"127.0.0.2:{port}")
+
+    def begin(text):
+        names["replicas"] = ["127.0.0.2"]
+
+    (model,) = await connect([endpoint(f"dns:///replicas:{port}")], 0, begin)
+    assert targets(model.endpoints) == [f"127.0.0.2:{port}"]
+
+
+async def test_a_name_without_an_address_is_waited_for_as_long_as_the_user_says_and_that_is_told(
+    servers, speaker, endpoint, names, port
+):
+    names["replicas"] = []
+    await servers(speaker(), target=f"127.0.0.2:{port}")
+    said = []
+    connecting = asyncio.create_task(
+        connect([endpoint(f"dns:///replicas:{port}")], 60, said.append, reach_seconds=0.1)
+    )
+    async with asyncio.timeout(30):
+        while names.lookups["replicas"] < 3:  # noqa: ASYNC110 - the second is after a second
+            await asyncio.sleep(0.01)
+    assert not connecting.done()
+    assert said == [
+        f"Waiting up to 60 s for model at dns:///replicas:{port}: replicas has no address: "
+        "there is no host of that name. Is the name right?"
+    ]
     names["replicas"] = ["127.0.0.2"]
-    assert len(await connecting) == 1
+    assert targets((await connecting)[0].endpoints) == [f"127.0.0.2:{port}"]
+
+
+async def test_a_name_that_can_have_no_address_is_not_waited_for(endpoint):
+    async with asyncio.timeout(30):
+        with pytest.raises(EndpointError, match=r"a\.\.b is no name that can be looked up"):
+            await connect([endpoint("dns:///a..b:1")], 3600, print)
+
+
+@pytest.mark.parametrize("first", ["replicas:1", "127.0.0.2:1", "dns:///replicas:1"])
+@pytest.mark.parametrize("second", ["other:1", "127.0.0.2:1", "dns:///other:1"])
+async def test_one_process_is_one_replica_however_its_address_is_written(endpoint, names, first, second):
+    names["replicas"] = names["other"] = ["127.0.0.2"]
+    kept = await NameDirectory([endpoint(first), endpoint(second)])()
+    assert targets(kept) == targets(resolve(endpoint(first)))
+
+
+async def test_a_host_of_several_addresses_gives_way_to_those_given_one_by_one(names, endpoint):
+    names["replicas"] = ["127.0.0.2", "127.0.0.3"]
+    given = [
+        endpoint("replicas:1"),
+        endpoint("dns:///replicas:1"),
+        endpoint("unix:///s"),
+        endpoint("no.invalid:1"),
+    ]
+    assert targets(await NameDirectory(given)()) == [
+        "127.0.0.2:1",
+        "127.0.0.3:1",
+        "unix:///s",
+        "no.invalid:1",
+    ]
 
 
 async def test_an_address_that_does_not_answer_beside_one_that_does_is_told_and_no_error(
@@ -140,12 +203,14 @@ async def test_addresses_that_are_all_loading_are_waited_for(servers, speaker, e
     connecting = asyncio.create_task(
         connect([endpoint(f"dns:///replicas:{port}")], 60, print, reach_seconds=0.3)
     )
-    await asyncio.sleep(0.6)
+    began = time.monotonic()
+    async with asyncio.timeout(30):
+        while time.monotonic() < began + 0.4 or min(s.asked for s in loading) < 3:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
     assert not connecting.done()
-    for service in loading:
-        service.card.state = pb.STATE_READY
+    loading[0].card.state = pb.STATE_READY
     (model,) = await connecting
-    assert len(model.endpoints) >= 1
+    assert targets(model.endpoints) == [f"127.0.0.2:{port}"]
 
 
 async def test_an_address_that_the_user_wrote_is_an_error_beside_others_that_answer(
@@ -184,8 +249,8 @@ def test_an_ipv6_address_gets_its_brackets(names):
 
 
 @pytest.mark.parametrize("target", ["127.0.0.1:50051", "[::1]:50051"])
-async def test_an_address_written_as_a_name_is_itself(endpoint, target):
-    assert targets(await resolve(endpoint(f"dns:///{target}"))) == [target]
+def test_an_address_written_as_a_name_is_itself(endpoint, target):
+    assert targets(resolve(endpoint(f"dns:///{target}"))) == [target]
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "a..b", f"{'a' * 70}.test"])
