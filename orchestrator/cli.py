@@ -49,8 +49,9 @@ def _root(
 def run(options: RunOptions) -> None:
     """Ask models about a data set, score what they say, and leave the results in a folder.
 
-    Exit codes: 0 all is answered; 3 finished, with failed questions; 2 wrong use; 130 interrupted. The same
-    command goes on where an interrupted or killed one stopped.
+    Exit codes: 0 all is answered; 3 all was asked, and some questions failed; 4 some were not asked (a model
+    was given up); 2 wrong use; 130 interrupted. The same command goes on where an interrupted or killed one
+    stopped.
     """
     from orchestrator import cli_results, session
     from orchestrator.describe import describe

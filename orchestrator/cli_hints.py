@@ -17,9 +17,9 @@ _WHO = Annotated[
     str,
     typer.Argument(
         metavar="SERVICE|NAME=TARGET|RUN",
-        help="Who makes the maps: the service in services/SERVICE (with --discover: the model of that name that "
-        "is found), one that runs already, or, of a run's folder, the model that can, with the run's own data "
-        "and templates.",
+        help="Who makes the maps: the service in services/SERVICE (with --discover: the model of that name "
+        "that is found), one that runs already, or, of a run's folder, the model that can, with the run's "
+        "own data and templates.",
     ),
 ]
 _OUT = Annotated[Path, typer.Option(metavar="DIR", help="Where the maps go; those that are there are kept.")]

@@ -28,8 +28,9 @@ def merge(
     """Join the shards of a run into one, prove that nothing is missing or double, and score it.
 
     The folder is then as if the run had never been in parts. The shards' folders are only read. Exit codes: 0
-    all is answered; 3 joined, with questions that failed or are missing; 2 the shards are not all there, not
-    finished, or not of one run: each is named, and nothing is written; 130 interrupted.
+    all is answered; 3 joined, with questions that failed; 4 joined, with questions that were not asked; 2 the
+    shards are not all there, not finished, or not of one run: each is named, and nothing is written; 130
+    interrupted.
     """
     from orchestrator import cli_results, merging
     from orchestrator.reports.terminal import Screen

@@ -104,14 +104,12 @@ class Run:
             for answer in self.journal.answers(model.name):
                 yield answer | shown
 
-    def unanswered(self) -> dict[str, int]:
+    def unanswered(self, *outcomes: Outcome) -> dict[str, int]:
         """Return how many questions failed or were never asked, for each model with any."""
+        asked_for = outcomes or (Outcome.FAILED, Outcome.MISSING)
         counts = {model.name: self.journal.counts(model.name) for model in self.models}
-        return {
-            name: count[Outcome.FAILED] + count[Outcome.MISSING]
-            for name, count in counts.items()
-            if count[Outcome.FAILED] + count[Outcome.MISSING]
-        }
+        numbers = {name: sum(count[outcome] for outcome in asked_for) for name, count in counts.items()}
+        return {name: number for name, number in numbers.items() if number}
 
     @functools.cached_property
     def scores(self) -> Mapping[str, Scores]:

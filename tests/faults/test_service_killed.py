@@ -40,7 +40,7 @@ def test_a_killed_service_keeps_its_answers_and_does_not_stop_the_others(
     wait_for_answers(tmp_path / "run", "mortal", 5, process)
     mortal.send(signal.SIGKILL)
     output, _ = process.communicate(timeout=90)
-    assert process.returncode == 3, output
+    assert process.returncode == 4, output
     assert "mortal: given up" in output
     of_mortal, _ = counts(tmp_path / "run", "mortal")
     assert of_mortal[Outcome.ANSWERED] >= 5
@@ -95,7 +95,7 @@ def test_a_hung_service_without_replica_is_given_up_and_the_others_finish(
         output, _ = process.communicate(timeout=90)
     finally:
         hung.send(signal.SIGCONT)
-    assert process.returncode == 3, output
+    assert process.returncode == 4, output
     assert "hung: given up" in output
     of_other, _ = counts(tmp_path / "run", "other")
     assert of_other[Outcome.MISSING] == of_other[Outcome.FAILED] == 0

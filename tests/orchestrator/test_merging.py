@@ -14,7 +14,7 @@ import sys
 import pytest
 
 from orchestrator import RunOptions, merge, open_run, run
-from orchestrator.errors import Interrupted, RunError
+from orchestrator.errors import DiskFullError, Interrupted, RunError
 from orchestrator.journal.reader import StoredModel
 from orchestrator.journal.schema import FILE_NAME
 from orchestrator.journal.writer import Journal
@@ -231,7 +231,7 @@ def test_open_questions_may_be_taken_as_missing_and_are_asked_later(cli, ask, su
     shards = tmp_path / "0", tmp_path / "1"
     assert cli("merge", *shards, "--out", tmp_path / "run").code == 2
     result = cli("merge", *shards, "--out", tmp_path / "run", "--allow-missing")
-    assert result.code == 3
+    assert result.code == 4
     assert "1 questions have no answer" in result.out
     assert summary(tmp_path / "run")["scores"]["models"]["chance"]["counts"]["missing"] == 1
     assert ask("--limit", 6).code == 0  # the whole run goes on in the folder
@@ -317,6 +317,53 @@ def test_a_damaged_journal_is_named(made, refuse):
     assert str(second) in refuse(first, second)
 
 
+@pytest.mark.parametrize(
+    ("code", "kind", "message"),
+    [
+        (sqlite3.SQLITE_IOERR_READ, RunError, "{part}/journal.sqlite: cannot be read (disk I/O error)."),
+        (sqlite3.SQLITE_BUSY, RunError, "{part}: another process is reading this run"),
+        (sqlite3.SQLITE_IOERR_WRITE, DiskFullError, "{new}: the journal cannot be written (disk I/O error)."),
+        (sqlite3.SQLITE_FULL, DiskFullError, "{new}: the journal cannot be written (disk I/O error)."),
+    ],
+)
+def test_what_the_disk_does_is_said_of_the_file_that_it_happens_to(
+    made, monkeypatch, tmp_path, code, kind, message
+):
+    first, second = made(0), made(1)
+    copies = []
+
+    def copy(joined):
+        copies.append(joined)
+        if len(copies) == 2:
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode = code
+            raise error
+        return _copy(joined)
+
+    from orchestrator.journal.joining import _copy
+
+    monkeypatch.setattr("orchestrator.journal.joining._copy", copy)
+    with pytest.raises(RunError) as caught:
+        merge([first, second], tmp_path / "out")
+    assert type(caught.value) is kind
+    assert str(caught.value).startswith(message.format(part=second, new=tmp_path / ".out.merging"))
+
+
+def test_the_order_of_a_journals_columns_is_of_no_account(made, tmp_path):
+    first, second = made(0), made(1)
+    for shard in (first, second):
+        shutil.copytree(shard, tmp_path / f"plain-{shard.name}")
+        with contextlib.closing(sqlite3.connect(shard / FILE_NAME)) as journal, journal:
+            names = [row[1] for row in journal.execute("PRAGMA table_info(questions)")]
+            journal.execute(f"CREATE TABLE turned AS SELECT {', '.join(reversed(names))} FROM questions")
+            journal.execute("DROP TABLE questions")
+            journal.execute("ALTER TABLE turned RENAME TO questions")
+    turned = merge([first, second], tmp_path / "turned")
+    plain = merge([tmp_path / "plain-s0", tmp_path / "plain-s1"], tmp_path / "plain")
+    with turned, plain:
+        assert list(turned.rows()) == list(plain.rows()) != []
+
+
 def test_a_place_that_is_taken_is_left_as_it_is(made, tmp_path):
     shards = made(0), made(1)
     (tmp_path / "out").mkdir()
@@ -368,6 +415,18 @@ def test_a_merge_that_is_killed_leaves_no_run_and_the_same_command_makes_it(made
     with open_run(out) as whole:
         assert whole.unanswered() == {}
         assert whole.journal.question_count() == 8
+
+
+def test_whatever_a_killed_merge_has_left_is_cleared_away(made, tmp_path):
+    draft = tmp_path / ".out.merging"
+    (draft / "report" / "figures").mkdir(parents=True)
+    (draft / "report" / "figures" / "one.png").touch()
+    (draft / "elsewhere").symlink_to(made(0), target_is_directory=True)
+    (draft / FILE_NAME).write_text("half of it")
+    merge([tmp_path / "s0", made(1)], tmp_path / "out").close()
+    assert {path.name for path in tmp_path.iterdir()} == {"s0", "s1", "out"}
+    assert not {"report", "elsewhere"} & {path.name for path in (tmp_path / "out").iterdir()}
+    assert (tmp_path / "s0" / FILE_NAME).is_file()
 
 
 def test_an_interrupted_merge_leaves_nothing(made, monkeypatch, tmp_path):
