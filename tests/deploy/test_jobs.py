@@ -9,6 +9,7 @@ import pytest
 import typer.main
 
 from orchestrator.cli import app
+from orchestrator.cli_results import FINISHED_WITH_FAILURES, NOT_ALL_ASKED
 from orchestrator.options import parse
 from orchestrator.settings_file import read_settings
 from orchestrator.shards import parse_shard
@@ -93,8 +94,8 @@ def test_a_pod_is_followed_by_another_only_once_it_is_gone_and_on_the_same_folde
     assert spec["podReplacementPolicy"] == "Failed"
     tries = spec.get("backoffLimit", spec.get("backoffLimitPerIndex"))
     assert tries == 0 if job.name == "merge" else tries >= 10
-    (rule,) = spec["podFailurePolicy"]["rules"]
-    assert rule == {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
+    first = spec["podFailurePolicy"]["rules"][0]
+    assert first == {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
 
 
 @pytest.mark.parametrize("name", ["run", "shards"])
@@ -215,3 +216,30 @@ def test_the_download_fills_the_volume_that_models_read_with_a_checkpoint_that_o
     assert volume["persistentVolumeClaim"]["claimName"] == "weights"
     claim = only(render(paths.deploy / "common"), "PersistentVolumeClaim", name="weights")
     assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+
+
+@pytest.mark.parametrize(("name", "action"), [("run", "FailJob"), ("shards", "FailIndex")])
+def test_only_a_run_that_can_still_complete_is_tried_again(paths, render, only, name, action):
+    """Exit code 3: all was asked. A lost node stays nobody's fault."""
+    (path,) = [path for path in paths.job if path.name == name]
+    policy = only(render(path), "Job")["spec"]["podFailurePolicy"]["rules"]
+    codes = {rule["action"]: rule["onExitCodes"]["values"] for rule in policy if "onExitCodes" in rule}
+    assert codes == {action: [FINISHED_WITH_FAILURES]}
+    assert NOT_ALL_ASKED not in codes[action]
+    assert any(rule["action"] == "Ignore" and "onPodConditions" in rule for rule in policy)
+
+
+def test_no_job_has_a_secret_in_its_environment(paths, render, only):
+    for path in paths.job:
+        container = container_of(only(render(path), "Job")["spec"]["template"])
+        for entry in container.get("env", []):
+            assert "secretKeyRef" not in entry.get("valueFrom", {}), (path, entry)
+
+
+def test_the_hubs_token_is_read_where_its_secret_is_mounted(paths, render, only):
+    (path,) = [path for path in paths.job if path.name == "download"]
+    template = only(render(path), "Job")["spec"]["template"]
+    (token,) = [e["value"] for e in container_of(template)["env"] if e["name"] == "HF_TOKEN_PATH"]
+    mount, volume = mount_at(template, token)
+    assert mount["readOnly"]
+    assert volume["secret"] == {"secretName": "hub-token", "optional": True, "defaultMode": 0o440}
