@@ -129,9 +129,10 @@ def test_where_its_address_is_taken_it_says_so_and_ends(node, installed, server)
     assert re.fullmatch(r"cannot start: .*EADDRINUSE.*", done.stderr.splitlines()[-1])
 
 
-def test_stopped_while_nothing_is_under_way_it_exits_with_0(server):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stopped_while_nothing_is_under_way_it_exits_with_0(server, number):
     process, _ = server
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     assert process.wait(timeout=10) == 0
 
 

@@ -46,7 +46,9 @@ async function answer(call) {
     await mine;
     call.end();
   } catch (error) {
-    call.emit('error', error.code ? error : { code: grpc.status.INTERNAL, details: String(error) });
+    // Node's own errors have codes, too, which are words.
+    const told = Number.isInteger(error.code);
+    call.emit('error', told ? error : { code: grpc.status.INTERNAL, details: String(error) });
   } finally {
     inFlight -= placed;
   }
@@ -96,7 +98,7 @@ async function main() {
   health.addToServer(server);
   new ReflectionService(contract).addToServer(server);
 
-  process.once('SIGTERM', () => drain(server, health));
+  for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => drain(server, health));
   const host = process.env.HOST ?? '127.0.0.1';
   const bind = promisify(server.bindAsync.bind(server));
   const port = await bind(`${host}:${process.env.PORT ?? 50051}`, grpc.ServerCredentials.createInsecure());

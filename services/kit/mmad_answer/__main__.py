@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from pathlib import Path
 
 import click
 
 from mmad_answer.address import ListenError
-from mmad_answer.health import check
+from mmad_answer.health import check, own_target
 from mmad_answer.loading import ServiceError
 from mmad_answer.model import LoadError
 from mmad_answer.servicer import SERVICE_NAME
@@ -49,13 +50,17 @@ def serve(ctx: click.Context) -> None:
 
 
 @command.command()
-@click.option("--target", default="127.0.0.1:50051", show_default=True, help="host:port, or unix:///path.")
+@click.option(
+    "--target",
+    help="host:port, or unix:///path. Default: where a service that has this environment listens.",
+)
 @click.option(
     "--service", default=SERVICE_NAME, show_default=True, help='Whom to ask about; "" is the process itself.'
 )
 @click.option("--timeout-seconds", default=5.0, show_default=True, help="How long to wait for an answer.")
-def health(target: str, service: str, timeout_seconds: float) -> None:
+def health(target: str | None, service: str, timeout_seconds: float) -> None:
     """Print a service's state; exit 0 if it can answer, 1 if not."""
+    target = target or own_target(os.environ)
     state = check(target, service, timeout_seconds)
     click.echo(f"{target}: {state}")
     raise SystemExit(0 if state == "SERVING" else 1)

@@ -14,7 +14,7 @@ import pytest
 
 from mmad.answer.v1 import answer_pb2 as pb
 from mmad.answer.v1 import answer_pb2_grpc
-from mmad_answer.health import _is_loopback
+from mmad_answer.health import _is_loopback, own_target
 from mmad_answer.version import __version__
 
 # Waits in load or in answer until files appear beside it.
@@ -162,6 +162,30 @@ def test_health_tells_the_state_and_exits_with_it(start, slow):
     wait_until_ready(address)
     health = run("health", "--target", address)
     assert (health.returncode, health.stdout) == (0, f"{address}: SERVING\n")
+
+
+@pytest.mark.parametrize(
+    ("environment", "target"),
+    [
+        ({}, "127.0.0.1:50051"),
+        ({"PORT": "50052"}, "127.0.0.1:50052"),
+        ({"HOST": "0.0.0.0", "PORT": "50052"}, "127.0.0.1:50052"),
+        ({"HOST": "10.1.2.3"}, "10.1.2.3:50051"),
+        ({"HOST": "::"}, "[::1]:50051"),
+        ({"HOST": "0.0.0.0", "LISTEN": "unix:///run/answer.sock"}, "unix:///run/answer.sock"),
+        ({"PORT": "50052", "LISTEN": "0.0.0.0:50053"}, "127.0.0.1:50053"),
+        ({"LISTEN": "[::]:50053"}, "[::1]:50053"),
+        ({"HOST": "", "PORT": "", "LISTEN": ""}, "127.0.0.1:50051"),
+    ],
+)
+def test_health_asks_by_itself_where_the_environment_has_the_service_listen(environment, target):
+    assert own_target({f"MMAD_ANSWER_{name}": value for name, value in environment.items()}) == target
+
+
+def test_health_without_a_target_follows_the_services_own_settings(start, slow, monkeypatch):
+    _, _, address = start(slow, "--port", "0")
+    monkeypatch.setenv("MMAD_ANSWER_PORT", address.rpartition(":")[2])
+    assert run("health").stdout.startswith(f"{address}: ")
 
 
 def test_health_of_nobody_is_unavailable():
