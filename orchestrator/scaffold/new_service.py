@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import keyword
 import re
 import sys
@@ -24,19 +25,36 @@ def write_service(checkout: Path, name: str) -> list[Path]:
     """Write a new service's files; return their paths, relative to the checkout.
 
     Raises:
-        UserError: the name will not do, or one of the files is there already. Nothing has been written then.
+        UserError: the name will not do, one of the files is there already, or one cannot be written. The
+            checkout is then as it was.
     """
     if problem := _name_problem(checkout, name):
         raise UserError(f"{name}: {problem}")
     files = render(name)
     if there := [str(path) for path in files if (checkout / path).exists()]:
         raise UserError(f"{name}: nothing is overwritten, and these are there already: {', '.join(there)}.")
-    for path, text in files.items():
-        target = checkout / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with target.open("x", encoding="utf-8") as file:
-            file.write(text)
+    with contextlib.ExitStack() as undo:
+        for path, text in files.items():
+            try:
+                _write(checkout / path, text, undo)
+            except OSError as error:
+                raise UserError(
+                    f"{name}: {error.filename or checkout / path} cannot be written: {error.strerror}. "
+                    "Nothing is left of it."
+                ) from None
+        undo.pop_all()
     return list(files)
+
+
+def _write(path: Path, text: str, undo: contextlib.ExitStack) -> None:
+    """Write a new file, and each folder that it needs; `undo` is told how to take them away."""
+    for folder in reversed(path.parents):
+        if not folder.is_dir():
+            folder.mkdir()
+            undo.callback(folder.rmdir)
+    with path.open("x", encoding="utf-8") as file:
+        undo.callback(path.unlink)
+        file.write(text)
 
 
 def render(name: str) -> dict[Path, str]:
@@ -66,6 +84,18 @@ def _name_problem(checkout: Path, name: str) -> str:
 
 
 def _compose_services(checkout: Path) -> list[str]:
-    """Return the names that a fragment would not stand beside, but be merged into."""
+    """Return the names that a fragment would not stand beside, but be merged into.
+
+    Raises:
+        UserError: compose.yaml cannot be read.
+    """
     path = checkout / "compose.yaml"
-    return list(yaml.safe_load(path.read_text(encoding="utf-8"))["services"]) if path.exists() else []
+    try:
+        services = yaml.safe_load(path.read_text(encoding="utf-8"))["services"]
+    except FileNotFoundError:
+        return []
+    except (KeyError, TypeError):
+        raise UserError(f"{path}: there are no services in it. Is this the project's own?") from None
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}. Mend it first.") from None
+    return list(services or ())

@@ -1,6 +1,6 @@
 """Containers as places: which address each has, or why there is nobody to ask.
 
-Nothing with the contract's label vanishes; only what is history is counted instead (see there).
+Nothing with the contract's label vanishes; only what is history (see there) is counted instead.
 """
 
 from __future__ import annotations

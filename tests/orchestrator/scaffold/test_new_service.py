@@ -3,6 +3,7 @@
 import csv
 import json
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -142,6 +143,51 @@ def test_nothing_is_overwritten_and_nothing_half_written(checkout, taken):
         write_service(checkout, "widget")
     assert tree(checkout) == before
     assert (checkout / taken).read_text() == "mine"
+
+
+@pytest.mark.parametrize("blocked", ["docker", "services/widget"])
+def test_what_cannot_be_written_leaves_nothing_behind(checkout, blocked):
+    (checkout / blocked).write_text("a file where a folder must be")
+    before = sorted(checkout.rglob("*"))
+    with pytest.raises(UserError, match=f"^widget: .*{blocked} cannot be written: File exists"):
+        write_service(checkout, "widget")
+    assert sorted(checkout.rglob("*")) == before
+
+
+def test_a_disk_that_fills_up_on_the_way_leaves_nothing_behind(checkout, monkeypatch):
+    opened = pathlib.Path.open
+
+    def full(path, *arguments, **options):
+        file = opened(path, *arguments, **options)
+        if path.name == "service.py":
+
+            def write(text):
+                raise OSError(28, "No space left on device")
+
+            monkeypatch.setattr(file, "write", write, raising=False)
+        return file
+
+    before = sorted(checkout.rglob("*"))
+    monkeypatch.setattr(pathlib.Path, "open", full)
+    with pytest.raises(UserError, match=r"services/widget/service.py cannot be written: No space left"):
+        write_service(checkout, "widget")
+    assert sorted(checkout.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("services: [", "compose.yaml cannot be read: while parsing"),
+        (b"\xff\xfe\xff", "compose.yaml cannot be read: 'utf-8' codec"),
+        ("volumes: {}", "compose.yaml: there are no services in it"),
+        ("[]", "compose.yaml: there are no services in it"),
+    ],
+)
+def test_a_compose_file_that_cannot_be_read_is_said(checkout, text, problem):
+    (checkout / "compose.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(UserError, match=re.escape(problem)) as error:
+        write_service(checkout, "widget")
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
