@@ -105,15 +105,24 @@ def finished(command, check=True, **more):
 
 
 @pytest.fixture(scope="session")
-def build(docker_command, base_image):
-    """Build an image: `build("docker/chance.Dockerfile", "mmad-answer/chance:test")` gives the tag."""
+def build(engine, docker_command, base_image):
+    """Build an image: `build("docker/chance.Dockerfile", "mmad-answer/chance:test")` gives the tag.
+
+    The image that had it before goes.
+    """
 
     def run(dockerfile, tag, *options, base=base_image, context=ROOT, buildkit=True):
         arguments = ["--build-arg", f"BASE_IMAGE={base}", *options, "--file", ROOT / dockerfile]
+        before = engine.images.list(tag)
         finished(
             [docker_command, "build", *arguments, "--tag", tag, context],
             env={**os.environ, "DOCKER_BUILDKIT": "1" if buildkit else "0"},
         )
+        for image in before:
+            with contextlib.suppress(docker.errors.APIError):  # a container may still have it
+                image.reload()
+                if not image.tags:
+                    image.remove()
         return tag
 
     return run

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import docker
 import pytest
 
 from mmad_answer.version import __version__
@@ -124,6 +125,18 @@ def test_a_change_of_code_leaves_the_layer_of_dependencies(build, image, layers,
     after = layers(build("docker/chance.Dockerfile", "mmad-answer/chance:test-changed", context=checkout))
     changed = [index for index, (old, new) in enumerate(zip(before, after, strict=True)) if old != new]
     assert changed == [len(before) - 2, len(before) - 1]
+
+
+def test_an_image_that_is_built_anew_leaves_none_without_a_name(engine, build, tmp_path):
+    (tmp_path / "Dockerfile").write_text("ARG BASE_IMAGE\nFROM $BASE_IMAGE\nCOPY Dockerfile /\n")
+    first = engine.images.get(build(tmp_path / "Dockerfile", "mmad-test/anew:test", context=tmp_path))
+    with (tmp_path / "Dockerfile").open("a") as file:
+        file.write("# changed\n")
+    second = engine.images.get(build(tmp_path / "Dockerfile", "mmad-test/anew:test", context=tmp_path))
+    assert first.id != second.id
+    with pytest.raises(docker.errors.ImageNotFound):
+        first.reload()
+    second.remove()
 
 
 def test_what_nobody_else_may_read_in_the_checkout_can_be_read_in_the_container(engine, build, checkout):
