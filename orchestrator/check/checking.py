@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 import json
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from orchestrator.check import Outcome, Promise, Result, Settings
-from orchestrator.check.container import ContainerOptions, Started, engine, started
+from orchestrator.check.container import ContainerOptions, engine, started
 from orchestrator.check.local_process import LocalProcess
 from orchestrator.check.registry import all_promises
 from orchestrator.check.runner import Runner
 from orchestrator.check.screen import CheckScreen
-from orchestrator.check.service import Process, Service
+from orchestrator.check.service import Image, Process, Service
 from orchestrator.check.startup import become_ready
+from orchestrator.dispatch import DirectoryError
+from orchestrator.dispatch.faults import one_line
 from orchestrator.endpoints.arguments import make_endpoint
+from orchestrator.endpoints.dns import resolve
 from orchestrator.errors import EndpointError, Interrupted
 from orchestrator.loop import run_loop
 from orchestrator.vocabulary import Endpoint
@@ -75,9 +79,14 @@ def parse_target(text: str) -> Endpoint | str:
 
     Returns:
         The endpoint, or the image's name.
+
+    Raises:
+        EndpointError: it is neither.
     """
     if text.startswith(_IMAGE_PREFIX):
-        return text.removeprefix(_IMAGE_PREFIX)
+        if name := text.removeprefix(_IMAGE_PREFIX):
+            return name
+        raise EndpointError("image: and no name: which image?")
     try:
         return make_endpoint("check", text, "the command line", "")
     except EndpointError:
@@ -91,7 +100,6 @@ async def check_service(
     screen: CheckScreen,
     *,
     promises: Sequence[Promise] | None = None,
-    gone: Callable[[], str] = lambda: "",
 ) -> Report:
     """Wait for a service to be ready, and try the promises (all of them, unless told otherwise) with it.
 
@@ -99,10 +107,10 @@ async def check_service(
         EndpointError: it did not get ready.
     """
     started = time.monotonic()
-    await become_ready(service, gone, screen.note)
+    await become_ready(service, screen.note)
     screen.note(
-        f"{service.card.name} at {service.endpoint.target}: it is asked about {_about(service)} inspections "
-        "(which the provider of a remote model bills)."
+        f"{one_line(service.card.name)} at {service.endpoint.target}: it is asked about {_about(service)} "
+        "inspections (which the provider of a remote model bills)."
     )
     with screen.live():
         runner = Runner(service, screen.begin, screen.end)
@@ -115,6 +123,9 @@ async def check_service(
         service.questions,
         time.monotonic() - started,
     )
+    if report.failed and service.process is not None:
+        # Before the container, and with it its log, is removed.
+        screen.last_words(await asyncio.to_thread(service.process.last_words))
     screen.verdict(results, report.inspections, report.questions, report.seconds)
     return report
 
@@ -144,38 +155,50 @@ def check_image(name: str, options: ContainerOptions, settings: Settings, screen
     Raises:
         EndpointError: there is no engine or no such image, or it does not come up.
     """
-    client = engine()
-    with contextlib.closing(client), _ending_like_ctrl_c(), started(client, name, options) as container:
+    with engine() as connection, _ending_like_ctrl_c(), started(connection, name, options) as container:
         screen.note(f"Started {name}; its container is removed at the end.")
         try:
             endpoint = Endpoint("check", container.target(), name)
-            return run_loop(_check(endpoint, settings, screen, container))
+            return run_loop(_check(endpoint, settings, screen, container, container.image))
         except EndpointError as error:
-            if "last words" in str(error):
-                raise
-            raise EndpointError(f"{error}\nIts container's last words:\n{container.last_lines()}") from None
+            raise EndpointError(f"{error}\n{container.last_words()}".rstrip()) from None
         except KeyboardInterrupt:
             raise Interrupted("Stopped; the container is removed.") from None
 
 
 async def _check(
-    endpoint: Endpoint, settings: Settings, screen: CheckScreen, process: Process | None
+    endpoint: Endpoint,
+    settings: Settings,
+    screen: CheckScreen,
+    process: Process | None,
+    image: Image | None = None,
 ) -> Report:
-    container = process if isinstance(process, Started) else None
-    service = Service(endpoint, settings, process, container.image if container else None)
+    service = Service(await _one_address(endpoint, screen), settings, process, image)
     try:
-        return await check_service(service, screen, gone=container.gone if container else lambda: "")
+        return await check_service(service, screen)
     finally:
         await service.close()
+
+
+async def _one_address(endpoint: Endpoint, screen: CheckScreen) -> Endpoint:
+    """Look a name up once: gRPC would, for each connection anew, and meet another replica each time."""
+    try:
+        first, *others = await asyncio.to_thread(resolve, endpoint)
+    except DirectoryError as error:
+        raise EndpointError(f"{endpoint.target}: {error}.") from None
+    if others:
+        screen.note(f"{endpoint.target} has {1 + len(others)} addresses; {first.target} is checked.")
+    return first
 
 
 @contextlib.contextmanager
 def _ending_like_ctrl_c() -> Iterator[None]:
     """Let SIGTERM and a terminal that is closed, too, end the block in good order: the container must go."""
     numbers = (signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(number, signal.default_int_handler) for number in numbers]
+    heeded = [each for each in numbers if signal.getsignal(each) is not signal.SIG_IGN]  # nohup ignores one
+    before = {number: signal.signal(number, signal.default_int_handler) for number in heeded}
     try:
         yield
     finally:
-        for number, handler in zip(numbers, before, strict=True):
+        for number, handler in before.items():
             signal.signal(number, handler)

@@ -13,27 +13,30 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import docker
 import docker.errors
 import docker.types
-import requests.exceptions
 
 from orchestrator.check.service import Image
 from orchestrator.dispatch.faults import printable
-from orchestrator.endpoints.discovery.containers import PORT_LABEL
-from orchestrator.endpoints.discovery.engine import CONTRACT_LABEL
+from orchestrator.endpoints.discovery.connection import Connection, connect
+from orchestrator.endpoints.discovery.labels import CONTRACT_LABEL, port_of
+from orchestrator.endpoints.discovery.place import RefusalError, SourceError
 from orchestrator.errors import EndpointError
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
+    from docker.models.images import Image as EngineImage
 
-_PORT = "50051"
-"""Of an image without the label, which will be told so."""
+_PORT = 50051
+"""Of an image without a label that says it, which will be told so."""
+_ENGINE_SECONDS = 60
+"""For one call: to make a container takes longer than to look at one."""
 _LOG_LINES = 12
 _PUBLISHED_SECONDS = 10.0
 _POLL_SECONDS = 0.1
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,136 +50,174 @@ class ContainerOptions:
     gpus: bool = False
 
 
-def engine() -> docker.DockerClient:
-    """Return a connection to the engine that the environment names.
+@contextlib.contextmanager
+def engine() -> Iterator[Connection]:
+    """Connect to the engine that the environment names, until the end of the block.
 
     Raises:
         EndpointError: there is none.
     """
-    try:
-        client = docker.from_env()
-        client.ping()
-    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
-        raise EndpointError(
-            f"No Docker engine answers, and an image needs one: {error}. Is it running, may you use it, "
-            "is DOCKER_HOST right?"
-        ) from None
-    return client
+    with _told("An image needs a Docker engine"):
+        connection = connect(timeout_seconds=_ENGINE_SECONDS)
+    with contextlib.closing(connection):
+        yield connection
 
 
 @contextlib.contextmanager
-def started(client: docker.DockerClient, name: str, options: ContainerOptions) -> Iterator[Started]:
+def _told(what: str, connection: Connection | None = None) -> Iterator[None]:
+    """Say of the engine's errors in the block what could not be done."""
+    try:
+        with connection.explained() if connection else contextlib.nullcontext():
+            yield
+    except SourceError as error:
+        raise EndpointError(f"{what}: {error.sentences()}") from None
+
+
+@contextlib.contextmanager
+def started(connection: Connection, name: str, options: ContainerOptions) -> Iterator[Started]:
     """Start a container of an image, and remove it at the end of the block.
 
     Raises:
-        EndpointError: there is no such image, or it cannot be started.
+        EndpointError: there is no such image, it cannot be started, or its container cannot be removed.
     """
+    image = _image(connection, name)
+    port = port_of(image.labels) or _PORT
+    container_name = f"orchestrator-check-{uuid.uuid4().hex[:8]}"
+    # A port that a distant engine published on its own loopback could not be reached.
+    published = ("127.0.0.1", 0) if connection.host in _LOOPBACK else 0
+    containers = connection.client.containers
     try:
-        image = client.images.get(name)
-    except docker.errors.ImageNotFound:
-        raise EndpointError(
-            f"{name} is neither an address (host:port, unix:///path, dns:///name:port) nor an image that "
-            "the engine has. Build or pull it first."
-        ) from None
-    labels: dict[str, str] = image.labels
-    port = labels.get(PORT_LABEL, _PORT)
-    container = None
-    try:
-        try:
-            container = client.containers.create(
+        with _told(f"{name} cannot be started", connection):
+            container = containers.create(
                 image.id or name,
                 list(options.arguments),
-                name=f"orchestrator-check-{uuid.uuid4().hex[:8]}",
+                name=container_name,
                 labels={CONTRACT_LABEL: ""},
                 environment=dict(options.environment),
                 volumes=[f"{here.resolve()}:{there}:ro" for here, there in options.mounts],
                 device_requests=[docker.types.DeviceRequest(count=-1, capabilities=[["gpu"]])]
                 if options.gpus
                 else [],
-                ports={f"{port}/tcp": ("127.0.0.1", 0)},
+                ports={f"{port}/tcp": published},
                 read_only=True,
                 tmpfs={"/tmp": ""},  # noqa: S108 - in the container
                 cap_drop=["ALL"],
                 security_opt=["no-new-privileges:true"],
             )
             container.start()
-        except docker.errors.APIError as error:
-            raise EndpointError(f"{name} cannot be started: {error.explanation or error}") from None
-        yield Started(container, name, port, image.attrs["Config"], labels)
+        yield Started(connection, container, name, port, image)
     finally:
-        if container is not None:
-            with contextlib.suppress(docker.errors.NotFound):
-                container.remove(force=True, v=True)
+        # By its name: a call that was broken off, too, may have made it.
+        with (
+            _told(f"the container {container_name} is left, as it cannot be removed", connection),
+            contextlib.suppress(docker.errors.NotFound),
+        ):
+            connection.client.api.remove_container(container_name, force=True, v=True)
+
+
+def _image(connection: Connection, name: str) -> EngineImage:
+    try:
+        with connection.explained():
+            return connection.client.images.get(name)
+    except RefusalError as error:
+        raise EndpointError(
+            f"{name} is neither an address (host:port, unix:///path, dns:///name:port) nor an image that the "
+            f"engine has: {error.sentences()} Build or pull it first."
+        ) from None
+    except SourceError as error:
+        raise EndpointError(f"{name} cannot be looked for: {error.sentences()}") from None
 
 
 class Started:
     """A container that runs; its SIGTERM is ours to send."""
 
     def __init__(
-        self,
-        container: Container,
-        name: str,
-        port: str,
-        config: Mapping[str, object],
-        labels: Mapping[str, str],
+        self, connection: Connection, container: Container, name: str, port: int, image: EngineImage
     ) -> None:
+        self._connection = connection
         self._container = container
         self._name = name
         self._port = port
-        check = config.get("Healthcheck") or {}
-        assert isinstance(check, Mapping)  # noqa: S101 - the engine's own form
-        words = tuple(check.get("Test") or ())
+        config: Mapping[str, Any] = image.attrs["Config"]
+        words = tuple((config.get("Healthcheck") or {}).get("Test") or ())
         self.image = Image(
             name,
-            dict(labels),
+            dict(image.labels),
             str(config.get("User") or ""),
             () if words == ("NONE",) else words,
             self._health,
         )
 
     def target(self) -> str:
-        """Return the address at which it is published.
+        """Return the address at which it is published. It may take some seconds.
 
         Raises:
-            EndpointError: it has exited before it had one.
+            EndpointError: it has exited before it had one, or the engine cannot be asked.
         """
         until = time.monotonic() + _PUBLISHED_SECONDS
+        host = self._connection.host
         while time.monotonic() < until:
-            self._container.reload()
+            state = self._state()
             if published := self._container.ports.get(f"{self._port}/tcp"):
-                return f"127.0.0.1:{published[0]['HostPort']}"
-            if reason := self.gone():
-                raise EndpointError(reason)
+                return f"{f'[{host}]' if ':' in host else host}:{published[0]['HostPort']}"
+            if ended := _ended(state):
+                raise EndpointError(f"{self._name}: {ended}.")
             time.sleep(0.05)
         raise EndpointError(f"{self._name}: the engine has published no port of its container.")
 
     def gone(self) -> str:
-        """Return why the container does not run any more, with its last words; "" if it does."""
-        self._container.reload()
-        if self._container.status not in ("exited", "dead"):
-            return ""
-        code = self._container.attrs["State"]["ExitCode"]
-        return (
-            f"{self._name}: its container has exited with code {code}. Its last words:\n{self.last_lines()}"
-        )
+        """Return that the container has ended, with what code, or that nobody can tell; "" while it runs."""
+        try:
+            return _ended(self._state())
+        except EndpointError as error:
+            return str(error).removesuffix(".")
 
-    def last_lines(self) -> str:
-        """Return the end of its log, indented."""
-        text = self._container.logs(tail=_LOG_LINES).decode("utf-8", "replace")
+    def last_words(self) -> str:
+        """Return the end of its log, indented, under a heading; "" if the engine does not give it."""
+        try:
+            with self._connection.explained():
+                text = self._container.logs(tail=_LOG_LINES).decode("utf-8", "replace")
+        except SourceError:
+            return ""
         lines = [f"    {printable(line)}".rstrip() for line in text.splitlines()]
-        return "\n".join(lines) if lines else "    (nothing)"
+        return "\n".join(["Its container's last words:", *(lines or ["    (nothing)"])])
 
     def _health(self) -> str:
-        self._container.reload()
-        return str(self._container.attrs["State"].get("Health", {}).get("Status", ""))
+        return str((self._state().get("Health") or {}).get("Status", ""))
 
     def terminate(self) -> None:
-        """Send SIGTERM, as `docker stop` does first."""
-        self._container.kill("SIGTERM")
+        """Send SIGTERM, as `docker stop` does first; to one that has ended by itself, none.
+
+        Raises:
+            EndpointError: the engine cannot be asked.
+        """
+        try:
+            with self._connection.explained():
+                self._container.kill("SIGTERM")
+        except RefusalError:  # it does not run
+            return
+        except SourceError as error:
+            raise EndpointError(f"{self._name} cannot be stopped: {error.sentences()}") from None
 
     async def exited(self) -> int | None:
-        """Wait for its end, and return its exit code."""
+        """Wait for its end, and return its exit code; None if it is removed, or the engine ends first."""
         # Not the engine's own `wait`: nobody could break its thread off, and the loop's end would wait.
-        while not await asyncio.to_thread(self.gone):  # noqa: ASYNC110 - see above
-            await asyncio.sleep(_POLL_SECONDS)
-        return int(self._container.attrs["State"]["ExitCode"])
+        try:
+            while not _ended(state := await asyncio.to_thread(self._state)):  # noqa: ASYNC110
+                await asyncio.sleep(_POLL_SECONDS)
+        except EndpointError:
+            return None
+        return int(state["ExitCode"])
+
+    def _state(self) -> Mapping[str, Any]:
+        with _told(f"the container of {self._name}", self._connection):
+            self._container.reload()
+        state: Mapping[str, Any] = self._container.attrs["State"]
+        return state
+
+
+def _ended(state: Mapping[str, Any]) -> str:
+    if state["Status"] not in ("exited", "dead"):
+        return ""
+    memory = " for lack of memory" if state.get("OOMKilled") else ""
+    return f"its container has exited with code {state['ExitCode']}{memory}"

@@ -36,7 +36,7 @@ def _same(snapshots: list[Snapshot], field: str, expected: str, name: str) -> st
                 came,
                 f"set it with grpc.health.v1 as soon as the server listens: {expected}",
             )
-    return f"{len(snapshots)} looks"
+    return f"{len(snapshots)} look{'s' if len(snapshots) > 1 else ''}"
 
 
 @promises.add("loading_answer", "While loading, Answer is refused with UNAVAILABLE")

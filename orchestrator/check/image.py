@@ -7,12 +7,10 @@ can be given in a compose file or a pod's security context: these are warnings.
 from __future__ import annotations
 
 import asyncio
-import re
 
 from orchestrator.check import BrokenError, DoubtError, NotTriedError, Promises
 from orchestrator.check.service import Image, Service
-from orchestrator.endpoints.discovery.containers import CONTRACT, PORT_LABEL
-from orchestrator.endpoints.discovery.engine import CONTRACT_LABEL
+from orchestrator.endpoints.discovery.labels import CONTRACT_LABEL, CONTRACT_VERSION, PORT_LABEL, port_of
 
 promises = Promises("image")
 _HEALTH_SECONDS = 60.0
@@ -28,11 +26,11 @@ def _image(service: Service) -> Image:
 async def labels(service: Service) -> str:
     image = _image(service)
     contract, port = image.labels.get(CONTRACT_LABEL, ""), image.labels.get(PORT_LABEL, "")
-    if contract != CONTRACT or not re.fullmatch(r"[1-9]\d{0,4}", port):
+    if contract != CONTRACT_VERSION or port_of(image.labels) is None:
         raise BrokenError(
-            f"{CONTRACT_LABEL}={CONTRACT} and {PORT_LABEL}=PORT",
+            f"{CONTRACT_LABEL}={CONTRACT_VERSION} and {PORT_LABEL}=PORT",
             f"{CONTRACT_LABEL}={contract or '(none)'}, {PORT_LABEL}={port or '(none)'}",
-            f'in the Dockerfile: LABEL {CONTRACT_LABEL}="{CONTRACT}" {PORT_LABEL}="50051"',
+            f'in the Dockerfile: LABEL {CONTRACT_LABEL}="{CONTRACT_VERSION}" {PORT_LABEL}="50051"',
         )
     return f"port {port}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import textwrap
 import time
 from collections.abc import Iterator, Sequence
 
@@ -79,8 +80,10 @@ class CheckScreen:
 
     def last_words(self, text: str) -> None:
         """Show the end of the service's log, if there is one."""
-        if text:
-            self.note(f"\n{text}")
+        heading, _, lines = text.partition("\n")
+        if heading:
+            self.note(f"\n{heading}")
+            self._console.print(Padding(Text(textwrap.dedent(lines)), (0, 0, 0, 4)))
 
     def verdict(self, results: Sequence[Result], inspections: int, questions: int, seconds: float) -> None:
         """Say how many promises hold."""

@@ -69,7 +69,7 @@ async def reflected(channel: grpc.aio.Channel) -> list[str]:
 
 
 async def _listed(channel: grpc.aio.Channel, reflection_name: str) -> list[str]:
-    # One request is the same on the wire. As a stream of them it would fail with INTERNAL, now and then, where
+    # One request is the same on the wire; as a stream of them it would now and then fail with INTERNAL where
     # the server has refused the method before it was sent.
     ask: grpc.aio.UnaryStreamMultiCallable[bytes, bytes]
     ask = channel.unary_stream(f"/{reflection_name}/ServerReflectionInfo")
