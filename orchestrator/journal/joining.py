@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ WHERE true ORDER BY id
 ON CONFLICT (name) DO UPDATE SET card = excluded.card
 """
 """Cards may differ, in the device for example; as in one run, the last one stays."""
+_READING: Final = (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ)
 
 
 def join(parts: Iterable[Path], folder: Path, identity: Mapping[str, Any], root: str) -> tuple[int, int]:
@@ -63,7 +64,7 @@ def _open(path: Path) -> sqlite3.Connection:
 
 def _take(joined: sqlite3.Connection, part: Path) -> None:
     source = part / FILE_NAME
-    with explained(source):
+    with _blaming(source):
         joined.execute("ATTACH ? AS part", (f"{source.absolute().as_uri()}?mode=ro",))
         double = joined.execute(
             "SELECT inspection_id FROM part.questions WHERE inspection_id IN "
@@ -71,22 +72,32 @@ def _take(joined: sqlite3.Connection, part: Path) -> None:
         ).fetchone()
     if double:
         raise RunError(f"{part}: {double[0]} is in another of these shards, too. It must be in one.")
-    try:
-        with joined:
-            _copy(joined)
-    except sqlite3.IntegrityError as error:
-        raise RunError(f"{part}: does not go together with the other shards: {error}.") from None
-    except sqlite3.OperationalError:
-        raise  # the new journal's: a full disk
-    except sqlite3.DatabaseError:
-        with explained(source):  # the part's: a damaged file
-            raise
+    with _blaming(source), joined:
+        _copy(joined)
     joined.execute("DETACH part")
+
+
+@contextlib.contextmanager
+def _blaming(source: Path) -> Iterator[None]:
+    """Blame the part for whatever fails but writing, which is the new journal's and goes on as it is."""
+    try:
+        yield
+    except sqlite3.IntegrityError as error:
+        raise RunError(f"{source.parent}: does not go together with the other shards: {error}.") from None
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0)
+        if code in _READING:
+            raise RunError(f"{source}: cannot be read ({error}).") from None
+        if code & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+            raise
+        with explained(source):
+            raise
 
 
 def _copy(joined: sqlite3.Connection) -> None:
     (sessions_before,) = joined.execute("SELECT coalesce(max(id), 0) FROM main.sessions").fetchone()
-    joined.execute("INSERT INTO questions SELECT * FROM part.questions")
+    questions = _columns(joined, "questions")
+    joined.execute(f"INSERT INTO questions ({questions}) SELECT {questions} FROM part.questions")  # noqa: S608
     joined.execute(_MODELS)
     sessions = _columns(joined, "sessions", "id")
     joined.execute(
