@@ -145,6 +145,32 @@ def test_containers_in_every_state_are_shown_with_their_reasons(house, changed):
     assert re.fullmatch(r"1\d+\.\d+\.\d+\.\d+:50051", found["unpublished"]["address"])
 
 
+def test_one_that_cannot_load_is_failing_from_its_first_end_with_what_it_said_then(house, changed):
+    """It answers each time while it loads, and its log goes on after the line that says why it ended."""
+    doomed = (
+        "    def answer(",
+        "    def load(self) -> None:\n"
+        "        import time; time.sleep(4)\n"
+        "        raise LoadError('no weights in /models')\n\n"
+        "    def answer(",
+    )
+    kit = ("from mmad_answer.model import ", "from mmad_answer.model import LoadError, ")
+    container = house.start(
+        "doomed", volumes=changed("doomed", doomed, kit), restart_policy={"Name": "always"}
+    )
+    deadline = time.monotonic() + 90
+    while not container.attrs["RestartCount"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+        container.reload()
+    ways = set()
+    while len(ways) < 2 and time.monotonic() < deadline:
+        row = house.states()["doomed"]
+        assert (row["state"], "no weights in /models" in row["reason"]) == ("restarting", True), row
+        ways.add("Now it says: loading" in row["reason"])
+    assert ways == {True, False}  # while it loads again, and while it does not
+
+
 def test_a_run_follows_a_container_that_was_killed_and_a_replica_that_was_added(house, changed, tmp_path):
     """A restart gives the container another port; `docker kill` would count as a stop by hand."""
     steady = changed(
