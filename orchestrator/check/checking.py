@@ -116,7 +116,7 @@ async def check_service(
         runner = Runner(service, screen.begin, screen.end)
         results = await runner.run(all_promises() if promises is None else promises)
     report = Report(
-        service.image.name if service.image else service.endpoint.target,
+        service.checked,
         service.card.name,
         tuple(results),
         service.inspections,

@@ -108,6 +108,11 @@ class Service:
         self._observed: dict[Callable[[Service], Awaitable[Any]], Any] = {}
 
     @property
+    def checked(self) -> str:
+        """What the user has named: an image, or an address."""
+        return self.image.name if self.image else self.endpoint.target
+
+    @property
     def max_in_flight(self) -> int:
         """What the card says; where it says nothing, 1, as for the orchestrator."""
         return self.card.limits.max_in_flight or 1

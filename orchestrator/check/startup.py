@@ -38,7 +38,7 @@ async def become_ready(service: Service, note: Callable[[str], None]) -> None:
             snapshot = await _look(service)
         except CallError as error:
             if service.process is not None and (ended := await asyncio.to_thread(service.process.gone)):
-                raise EndpointError(f"{service.endpoint.target}: {ended}.") from None
+                raise EndpointError(f"{service.checked}: {ended}.") from None
             if not error.silent or time.monotonic() > until:
                 reason = await explain(service.client, error, time.monotonic() - started)
                 raise EndpointError(f"{service.endpoint.target}: {reason}") from None

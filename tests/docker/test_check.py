@@ -19,6 +19,13 @@ HEALTHCHECK CMD mmad-answer health
 ENTRYPOINT ["sh", "-c", "mmad-answer serve /service & wait"]
 """
 
+DYING = """
+FROM {base}
+ENTRYPOINT ["sh", "-c", "mmad-answer serve /service >/tmp/log 2>&1 & \\
+until grep -q INVALID_ARGUMENT /tmp/log; do sleep 0.05; done; \\
+echo 'RuntimeError: a device-side assert'; kill -9 $!; exit 134"]
+"""
+
 
 @pytest.fixture
 def command():
@@ -47,6 +54,14 @@ def broken_image(engine, chance):
     """chance as root, labelled wrongly, behind a shell that passes no signal on."""
     text = BROKEN.format(base=chance).encode()
     built, _ = engine.images.build(fileobj=io.BytesIO(text), rm=True)
+    yield built.id
+    engine.images.remove(built.id, force=True)
+
+
+@pytest.fixture
+def dying_image(engine, chance):
+    """chance that dies of the first request that it refuses."""
+    built, _ = engine.images.build(fileobj=io.BytesIO(DYING.format(base=chance).encode()), rm=True)
     yield built.id
     engine.images.remove(built.id, force=True)
 
@@ -110,12 +125,29 @@ def test_a_broken_image_fails_by_its_labels_and_by_how_it_stops(command, broken_
     assert left_behind(broken_image) == []
 
 
+def test_of_a_service_that_dies_while_it_is_checked_the_exit_code_and_last_words_are_told(
+    command, dying_image, left_behind
+):
+    done = subprocess.run(
+        [*command, dying_image, "--quick", "--json", "--stop", "2"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    (dead,) = [each for each in outcomes(done).values() if each["outcome"] == "failed"]
+    assert dead["detail"].startswith("its container has exited with code 134, after: ")
+    assert "Its container's last words:\n    " in done.stderr
+    assert "RuntimeError: a device-side assert" in done.stderr
+    assert left_behind(dying_image) == []
+
+
 def test_an_image_that_does_not_come_up_is_shown_with_its_last_words(command, chance, left_behind):
     done = subprocess.run(
         [*command, chance, "--", "--no-such-option"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert "exited with code 2. Its last words:" in done.stderr
+    assert "its container has exited with code 2.\nIts container's last words:\n" in done.stderr
     assert "No such option" in done.stderr
     assert left_behind(chance) == []
 
@@ -135,7 +167,9 @@ def test_ctrl_c_and_a_closed_terminal_remove_the_container(command, chance, left
     assert left_behind(chance) == []
 
 
-def test_a_name_that_the_engine_does_not_know_is_told_so(command, engine):
-    done = subprocess.run([*command, "no/such-image"], capture_output=True, text=True, check=False)
+@pytest.mark.parametrize("name", ["no/such-image", "Upper:case", "image:a b"])
+def test_a_name_that_the_engine_does_not_know_is_told_so(command, engine, name):
+    done = subprocess.run([*command, name], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "neither an address" in done.stderr
+    assert len(done.stderr.splitlines()) == 1

@@ -38,5 +38,5 @@ async def test_a_process_that_ends_before_it_is_ready_is_not_waited_for(check, h
             self.ended.set_result(3)
             await context.abort(grpc.StatusCode.UNAVAILABLE, "good-bye")
 
-    with pytest.raises(EndpointError, match="its process has ended with code 3"):
+    with pytest.raises(EndpointError, match="honest: its process has ended with code 3"):
         await check(Ends)
