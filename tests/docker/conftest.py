@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import http.server
 import ipaddress
@@ -146,32 +147,47 @@ def image(build):
 
 @pytest.fixture(scope="session")
 def tiny_image(build, image):
-    """The image of qwen_vl, made fit to run without a GPU, and to make what it will run."""
-    return build(
-        "tests/docker/tiny.Dockerfile",
-        f"mmad-answer/qwen_vl:{TAG}-tiny",
-        base=image("qwen_vl"),
-        context=ROOT / "tests/services",
-    )
+    """Build a transformers service's image, made fit to run without a GPU: `tiny_image("qwen_vl")`.
+
+    It also makes what it will run: `tiny_checkpoint`.
+    """
+
+    @functools.cache
+    def tag_of(service):
+        return build(
+            "tests/docker/tiny.Dockerfile",
+            f"mmad-answer/{service}:{TAG}-tiny",
+            "--build-arg",
+            f"SERVICE={service}",
+            base=image(service),
+            context=ROOT / "tests/services",
+        )
+
+    return tag_of
 
 
 @pytest.fixture(scope="session")
 def tiny_checkpoint(engine, tiny_image, tmp_path_factory):
-    """The folder of a Qwen2-VL of a few hundred kilobytes, with random weights."""
-    folder = tmp_path_factory.mktemp("tiny")
-    engine.containers.run(
-        tiny_image,
-        ["/tiny/build.py", "/tiny/qwen2_vl.py", "/made"],
-        entrypoint="python",
-        user=str(os.getuid()),
-        volumes={str(folder): {"bind": "/made"}},
-        remove=True,
-    )
-    folder.chmod(
-        0o755
-    )  # the service runs as somebody else, and safetensors writes files for their owner only
-    (folder / "model.safetensors").chmod(0o644)
-    return folder
+    """Make a checkpoint of a few hundred kilobytes, with random weights: `tiny_checkpoint("qwen_vl")`."""
+
+    @functools.cache
+    def folder_of(service):
+        script = max((ROOT / "tests/services" / service / "tiny").glob("[!_]*.py"))
+        folder = tmp_path_factory.mktemp("tiny")
+        engine.containers.run(
+            tiny_image(service),
+            ["/tiny/build.py", f"/tiny/{script.name}", "/made"],
+            entrypoint="python",
+            user=str(os.getuid()),
+            volumes={str(folder): {"bind": "/made"}},
+            remove=True,
+        )
+        # The service runs as somebody else, and safetensors writes files for their owner only.
+        folder.chmod(0o755)
+        (folder / "model.safetensors").chmod(0o644)
+        return folder
+
+    return folder_of
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 ARG BASE_IMAGE
 FROM ${BASE_IMAGE}
 USER root
-COPY declare_torchvision_operators.py tiny qwen_vl/tiny /tiny/
+ARG SERVICE
+COPY declare_torchvision_operators.py tiny ${SERVICE}/tiny /tiny/
 RUN python /tiny/declare_torchvision_operators.py
 USER 10001:10001
