@@ -146,13 +146,22 @@ class Handler(http.server.BaseHTTPRequestHandler):
             raise RefusedError(404, "there is nothing here")
         if self.command == "POST":
             time.sleep(SECONDS)
-        return route(json.loads(content) if content else None)
+        return route(json.loads(content) if self.command == "POST" else None)
 
     def log_request(self, *_):
         """What was in order needs no word."""
 
 
+class Server(http.server.ThreadingHTTPServer):
+    """Callers may hang up."""
+
+    def handle_error(self, request, client_address):
+        """Tell of faults of its own only."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 if __name__ == "__main__":
-    server = http.server.ThreadingHTTPServer(("", PORT), Handler)
+    server = Server(("", PORT), Handler)
     sys.stderr.write("listening\n")
     server.serve_forever()
