@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from orchestrator.check import Outcome, Promise, Result, Settings
-from orchestrator.check.container import ContainerOptions, engine, started
+from orchestrator.check.container import ENDING, ContainerOptions, engine, started
 from orchestrator.check.local_process import LocalProcess
 from orchestrator.check.registry import all_promises
 from orchestrator.check.runner import Runner
@@ -194,8 +194,7 @@ async def _one_address(endpoint: Endpoint, screen: CheckScreen) -> Endpoint:
 @contextlib.contextmanager
 def _ending_like_ctrl_c() -> Iterator[None]:
     """Let SIGTERM and a terminal that is closed, too, end the block in good order: the container must go."""
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    heeded = [each for each in numbers if signal.getsignal(each) is not signal.SIG_IGN]  # nohup ignores one
+    heeded = [each for each in ENDING if signal.getsignal(each) is not signal.SIG_IGN]  # nohup ignores one
     before = {number: signal.signal(number, signal.default_int_handler) for number in heeded}
     try:
         yield

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import signal
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,6 +37,8 @@ _ENGINE_SECONDS = 60
 _LOG_LINES = 12
 _PUBLISHED_SECONDS = 10.0
 _POLL_SECONDS = 0.1
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The signals by which people, `timeout` and closed terminals end a check."""
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -109,10 +112,22 @@ def started(connection: Connection, name: str, options: ContainerOptions) -> Ite
     finally:
         # By its name: a call that was broken off, too, may have made it.
         with (
+            _undisturbed(),
             _told(f"the container {container_name} is left, as it cannot be removed", connection),
             contextlib.suppress(docker.errors.NotFound),
         ):
             connection.client.api.remove_container(container_name, force=True, v=True)
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Ignore signals that end a process. `timeout` sends its own twice, and people press Ctrl-C twice."""
+    before = {each: signal.signal(each, signal.SIG_IGN) for each in ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _image(connection: Connection, name: str) -> EngineImage:

@@ -1,5 +1,7 @@
 """A container of an image: whatever the engine does is told in a line, and nothing is left behind."""
 
+import os
+import signal
 import types
 from unittest import mock
 
@@ -7,6 +9,7 @@ import docker.errors
 import pytest
 import requests.exceptions
 
+from orchestrator.check.checking import _ending_like_ctrl_c
 from orchestrator.check.container import ContainerOptions, started
 from orchestrator.endpoints.discovery.connection import Connection
 from orchestrator.errors import EndpointError
@@ -83,6 +86,19 @@ def test_a_container_that_is_not_made_in_time_is_removed_by_its_name(client, con
     ):
         pass
     assert removed(client) == [made(client)["name"]]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_second_signal_does_not_keep_the_container_from_being_removed(client, start, number):
+    def slow_removal(name, **how):
+        os.kill(os.getpid(), number)
+        completed.append(name)
+
+    completed = []
+    client.api.remove_container.side_effect = slow_removal
+    with pytest.raises(KeyboardInterrupt), _ending_like_ctrl_c(), start():
+        os.kill(os.getpid(), number)
+    assert completed == [made(client)["name"]]
 
 
 def test_a_container_that_cannot_be_removed_is_named(client, start):
