@@ -13,6 +13,7 @@ import hashlib
 import os
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 _ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
@@ -34,26 +35,33 @@ def main(arguments: list[str]) -> int:
     wanted = [each for each in options.checkpoints if each.partition("@")[0]]
     if not wanted:
         parser.error("name a checkpoint: OWNER/NAME, here or as a *_CHECKPOINT in .env")
-    try:
-        for each in wanted:
-            name, _, revision = each.partition("@")
-            print(_one(name, revision or options.revision, fetch=not options.verify), flush=True)
-    except DownloadError as error:
-        print(f"download: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("download: stopped; the same command goes on from here", file=sys.stderr)
-        return 130
-    return 0
+    failed = 0
+    for each in wanted:
+        name, _, revision = each.partition("@")
+        try:
+            for line in _lines(name, revision or options.revision, fetch=not options.verify):
+                print(line, flush=True)
+        except DownloadError as error:
+            failed += 1  # the others are fetched all the same
+            print(f"download: {error}", file=sys.stderr)
+        except KeyboardInterrupt:
+            print("download: stopped; the same command goes on from here", file=sys.stderr)
+            return 130
+    return 1 if failed else 0
 
 
-def _one(name: str, revision: str | None, *, fetch: bool) -> str:
-    """Return the line that says what is there now."""
+def _lines(name: str, revision: str | None, *, fetch: bool) -> Iterator[str]:
+    """Yield a line for each commit that is there now."""
     if name.startswith("/"):
-        return f"{name}: is a folder, nothing to fetch"
+        yield f"{name}: is a folder, nothing to fetch"
+        return
     if not _ID.fullmatch(name):
         raise DownloadError(f"{name}: is no hub id (OWNER/NAME)")
-    snapshot = _snapshot(name, revision, fetch=fetch)
+    for commit in [revision] if fetch or revision else _kept(name):
+        yield _verified(name, _snapshot(name, commit, fetch=fetch))
+
+
+def _verified(name: str, snapshot: Path) -> str:
     files = sorted(path for path in snapshot.rglob("*") if path.is_file())
     if not any(path.suffix == ".safetensors" for path in files):
         raise DownloadError(f"{name}: has no safetensors files, and the services read no others")
@@ -61,6 +69,17 @@ def _one(name: str, revision: str | None, *, fetch: bool) -> str:
     for path in files:
         _verify(name, path)
     return f"{name}: commit {snapshot.name}, {len(files)} files, {total / 1e9:,.2f} GB, digests verified"
+
+
+def _kept(name: str) -> list[str]:
+    """Return the commits of a checkpoint that are in the volume: one fetched by its number has no name there."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+    from huggingface_hub.file_download import repo_folder_name
+
+    folder = Path(HF_HUB_CACHE, repo_folder_name(repo_id=name, repo_type="model"), "snapshots")
+    if not (found := sorted(path.name for path in folder.glob("*"))):
+        raise DownloadError(f"{name}: nothing of it is in the volume")
+    return found
 
 
 def _snapshot(name: str, revision: str | None, *, fetch: bool) -> Path:

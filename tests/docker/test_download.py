@@ -84,8 +84,24 @@ def test_verify_needs_no_network_and_finds_what_is_damaged_or_missing(hub, downl
     assert "was damaged" in download("--verify", "owner/name", endpoint=nowhere).stderr
     missing = download("--verify", "owner/name", endpoint=nowhere)
     assert missing.returncode == 1
-    assert "download: owner/name: " in missing.stderr
+    assert f"download: owner/name@{commit}: " in missing.stderr
     assert "Traceback" not in missing.stderr
+
+
+def test_verify_finds_a_commit_that_was_fetched_by_its_number(hub, download):
+    commit = hub.add("owner/name", FILES)
+    assert download("owner/name", "--revision", commit).returncode == 0
+    done = download("--verify", "owner/name", endpoint="http://127.0.0.1:9")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"owner/name: commit {commit}, 3 files")
+
+
+def test_one_that_cannot_be_had_does_not_keep_the_others_back(hub, download):
+    hub.add("owner/name", FILES)
+    done = download("owner/missing", "owner/name")
+    assert done.returncode == 1
+    assert done.stdout.startswith("owner/name: commit")
+    assert any(line.startswith("download: owner/missing: ") for line in done.stderr.splitlines())
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def own_code(model_class: type[Model[Any]]) -> Iterator[None]:
     except (LoadError, ServiceError, click.ClickException, KeyboardInterrupt):
         raise
     except ModuleNotFoundError as error:
-        raise _missing_package(error, folder) from error
+        raise (_missing_package if error.name else _unimportable)(error, folder) from error
     except BaseException as error:
         raise _mistake(error, folder) from error
 
@@ -80,6 +80,14 @@ def _missing_package(error: ModuleNotFoundError, folder: Path) -> ServiceError:
     requirements = folder / "requirements.txt"
     remedy = f"pip install -r {requirements}" if requirements.is_file() else "install it"
     return ServiceError(f"{folder}: needs {error.name!r}, which is not installed in {sys.prefix}: {remedy}")
+
+
+def _unimportable(error: ModuleNotFoundError, folder: Path) -> ServiceError:
+    """What a library says that tries a package and finds it broken: the reason is in the cause."""
+    cause = error.__cause__ or error
+    return ServiceError(
+        f"{folder}: a package that it needs is there and cannot be imported: {in_one_line(cause)}"
+    )
 
 
 def _mistake(error: BaseException, folder: Path) -> ServiceError:

@@ -346,6 +346,18 @@ def test_a_package_that_is_missing_when_loading_is_one_line_too(slow):
     assert done.stderr.count("\n") == 1
 
 
+def test_a_package_that_is_there_and_broken_is_not_called_missing(service_folder):
+    folder = service_folder(CLUMSY)
+    (folder / "load").write_text(
+        "try:\n    raise RuntimeError('operator nms does not exist')\n"
+        "except RuntimeError as error:\n    raise ModuleNotFoundError('Could not import module') from error"
+    )
+    done = run("serve", str(folder), "--port", "0")
+    assert done.returncode == 1
+    assert "cannot be imported: RuntimeError: operator nms does not exist" in done.stderr
+    assert "not installed" not in done.stderr
+
+
 def test_the_largest_bounds_are_taken(start, slow):
     _, _, address = start(
         slow, "--port", "0", "--max-request-mib", "2047", "--max-connection-age-seconds", "2147483"
