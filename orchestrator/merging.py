@@ -83,7 +83,6 @@ class _Part:
     """Of that run."""
     questions: int
     """Of that run."""
-    own_questions: int
     models: dict[str, StoredModel]
     open: dict[str, int]
     """Questions without any outcome, by model."""
@@ -106,7 +105,6 @@ def _read(folder: Path) -> _Part:
             identity,
             part["of_images"],
             part["of_questions"],
-            run.journal.question_count(),
             models,
             {name: run.journal.counts(name)[Outcome.MISSING] for name in models},
             run.journal.meta("root"),
@@ -145,6 +143,17 @@ def _in_order(parts: Sequence[_Part]) -> list[_Part]:
 
 
 def _check_models(parts: Sequence[_Part]) -> None:
+    """Refuse parts that asked other models: `--allow-missing` is for open questions, not for half a model."""
+    asked = [part.models.keys() for part in parts]
+    if not any(asked):
+        raise RunError("No shard has asked any model yet. Start them again.")
+    if any(models != asked[0] for models in asked):
+        raise RunError(
+            "The shards asked different models:\n"
+            + "\n".join(f"  {p.shard} asked {', '.join(p.models) or 'nobody'}, in {p.folder}" for p in parts)
+            + "\nEach must ask them all. To add a model to a shard, start it again with the model's endpoint "
+            "and the same --out."
+        )
     seen: dict[str, _Part] = {}
     for part in parts:
         for name, model in part.models.items():
@@ -157,13 +166,10 @@ def _check_models(parts: Sequence[_Part]) -> None:
                     f"Model {name!r} is not the same in {first.folder} and {part.folder}. What differs:\n"
                     + "\n".join(different)
                 )
-    if not seen:
-        raise RunError("No shard has asked any model yet. Start them again.")
 
 
 def _check_finished(parts: Sequence[_Part]) -> None:
-    names = dict.fromkeys(name for part in parts for name in part.models)
-    unfinished = [line for part in parts for line in _open_questions(part, names)]
+    unfinished = [line for part in parts for line in _open_questions(part)]
     if unfinished:
         raise RunError(
             "Not finished:\n"
@@ -172,9 +178,8 @@ def _check_finished(parts: Sequence[_Part]) -> None:
         )
 
 
-def _open_questions(part: _Part, models: Iterable[str]) -> Iterator[str]:
-    waiting = {name: part.open.get(name, part.own_questions) for name in models}
-    told = ", ".join(f"{name} {count:,}" for name, count in waiting.items() if count)
+def _open_questions(part: _Part) -> Iterator[str]:
+    told = ", ".join(f"{name} {count:,}" for name, count in part.open.items() if count)
     if not told:
         return
     yield f"  shard {part.shard}, open questions: {told}. To finish it:"

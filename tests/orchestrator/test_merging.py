@@ -212,11 +212,19 @@ def test_an_unfinished_shard_is_named_with_what_is_open_and_how_to_finish_it(mad
     assert "0/2" not in message
 
 
-def test_a_model_that_one_shard_has_not_asked_is_open_there(made, refuse):
-    first, second = made(0, models=("m", "n")), made(1)
-    with open_run(second) as part:
-        count = part.journal.question_count()
-    assert f"shard 1/2, open questions: n {count}" in refuse(first, second)
+@pytest.mark.parametrize("allow_missing", [False, True])
+def test_shards_that_asked_different_models_are_refused_with_what_each_asked(made, refuse, allow_missing):
+    shards = [made(index, 4, models=models) for index, models in enumerate(["mn", "m", "p", ()])]
+    message = refuse(*shards, allow_missing=allow_missing)
+    asked = ("0/4 asked m, n", "1/4 asked m", "2/4 asked p", "3/4 asked nobody")
+    for shard, models in zip(shards, asked, strict=True):
+        assert f"  {models}, in {shard}\n" in message
+    assert "open questions" not in message
+
+
+def test_the_order_in_which_a_shard_came_to_its_models_is_of_no_account(made, tmp_path):
+    with merge([made(0, models=("m", "n")), made(1, models=("n", "m"))], tmp_path / "run") as whole:
+        assert [model.name for model in whole.models] == ["m", "n"]
 
 
 def test_no_model_at_all_is_refused(made, refuse):
