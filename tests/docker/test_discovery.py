@@ -2,8 +2,6 @@
 
 import contextlib
 import dataclasses
-import http.client
-import http.server
 import json
 import os
 import re
@@ -12,7 +10,6 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -233,75 +230,108 @@ def test_in_a_network_the_alias_finds_all_of_them_without_the_socket(house, imag
 # ---------------------------------------------------------------------- a proxy that lets four routes through
 
 
-class _Filter(http.server.BaseHTTPRequestHandler):
-    """Lets what docs/discovery.md says through to the engine's socket, and nothing else."""
+DOCKERFILE = """\
+ARG BASE_IMAGE
+FROM $BASE_IMAGE
+RUN apt-get update && apt-get install --yes --no-install-recommends nginx-light
+RUN ln -sf /dev/stdout /var/log/nginx/access.log
+CMD ["nginx", "-g", "daemon off;"]
+"""
+ASK = """
+import http.client, sys
+for request in sys.argv[1:]:
+    connection = http.client.HTTPConnection("127.0.0.1", 2375, timeout=20)
+    connection.request(*request.split(" "))
+    print(connection.getresponse().status)
+"""
 
-    allowed = re.compile(
-        re.search(r"location ~ (\S+) \{", (ROOT / "docs/discovery.md").read_text())[1]  # nginx's own words
-    )
 
-    def do_GET(self):
-        if not self.allowed.fullmatch(self.path.partition("?")[0]):
-            return self._refuse()
-        connection = http.client.HTTPConnection("docker")
-        connection.sock = socket.socket(socket.AF_UNIX)
-        connection.sock.connect("/var/run/docker.sock")
-        connection.request("GET", self.path)
-        response = connection.getresponse()
-        content = response.read()
-        self.send_response(response.status)
-        self.send_header("Content-Type", response.headers.get("Content-Type", "application/json"))
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-        return connection.close()
+@dataclasses.dataclass
+class Proxy:
+    """Debian's nginx with the configuration that docs/discovery.md shows, word for word."""
 
-    def _refuse(self):
-        self.server.refused.append(f"{self.command} {self.path}")
-        self.send_error(403)
+    container: object
 
-    do_POST = _refuse  # noqa: N815
-    do_DELETE = _refuse  # noqa: N815
+    def ask(self, *requests):
+        """The status that each gets, put as the orchestrator's container would put it."""
+        code, said = self.container.exec_run(["python3", "-c", ASK, *requests])
+        assert code == 0, said.decode()
+        return [int(status) for status in said.split()]
 
-    def log_message(self, *arguments):
-        pass
+    def refused(self):
+        """What it has answered with 403 so far."""
+        return re.findall(r'"(\w+ \S+) HTTP/1.1" 403 ', self.container.logs().decode())
+
+
+@pytest.fixture(scope="module")
+def nginx_image(build, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("nginx")
+    (folder / "Dockerfile").write_text(DOCKERFILE)
+    return build(folder / "Dockerfile", "mmad-test/nginx:test", context=folder)
 
 
 @pytest.fixture
-def proxy():
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Filter)
-    server.refused = []
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+def proxy(house, nginx_image, tmp_path):
+    [settings] = re.findall(r"```nginx\n(.*?)```", (ROOT / "docs/discovery.md").read_text(), flags=re.S)
+    (tmp_path / "nginx.conf").write_text(settings)
+    container = house.engine.containers.run(
+        nginx_image,
+        detach=True,
+        volumes={
+            str(tmp_path / "nginx.conf"): {"bind": "/etc/nginx/nginx.conf", "mode": "ro"},
+            "/var/run/docker.sock": {"bind": "/var/run/docker.sock"},
+        },
+        labels={"com.docker.compose.project": house.project},
+    )
+    ready = ["python3", "-c", "import socket; socket.create_connection(('127.0.0.1', 2375))"]
+    deadline = time.monotonic() + 30
+    while container.exec_run(ready).exit_code:
+        assert time.monotonic() < deadline, container.logs().decode()
+        time.sleep(0.1)
+    return Proxy(container)
 
 
-def test_the_routes_that_the_documentation_lists_are_all_that_discovery_needs(house, proxy):
+def test_the_routes_that_the_documentation_lists_are_all_that_discovery_needs(house, proxy, image):
     house.start("chance-1")
     house.start("bad", "--no-such-option")
-    address = f"tcp://127.0.0.1:{proxy.server_port}"
-    found = house.states("--wait", "60", DOCKER_HOST=address)
-    assert found["chance-1"]["state"] == "ready"
+    assert house.states("--wait", "60")["chance-1"]["state"] == "ready"
+    said = house.engine.containers.run(
+        image("orchestrator"),
+        ["-c", f"orchestrator models --json --wait 60 --discover docker:{house.project} || test $? = 1"],
+        entrypoint="sh",
+        environment={"DOCKER_HOST": "tcp://127.0.0.1:2375"},
+        labels={"com.docker.compose.project": house.project},
+        network=f"container:{proxy.container.id}",
+        remove=True,
+    )
+    found = {row["origin"].rpartition("-")[2]: row for row in json.loads(said)["models"]}
+    assert found["1"]["state"] == "ready"
     assert "No such option '--no-such-option'" in found["bad"]["reason"]
-    assert proxy.refused == []
+    assert proxy.refused() == []
 
 
 def test_through_such_a_proxy_nothing_else_can_be_done(house, proxy):
-    import docker
+    container = house.start("chance-1").id
+    forbidden = [
+        f"POST /containers/{container}/stop",
+        f"DELETE /containers/{container}?force=1",
+        "POST /containers/json",
+        "POST /v1.41/containers/create",
+        "GET /images/json",
+        f"GET /containers/{container}/archive?path=/etc/passwd",
+        f"GET /containers/{container}/json/../../../images/json",
+        f"GET /containers/{container}/export?x=/json",
+    ]
+    allowed = [f"GET /containers/{container}/json", "GET /v1.41/containers/json?all=1"]
+    assert proxy.ask(*allowed) == [200] * len(allowed)
+    assert proxy.ask(*forbidden) == [403] * len(forbidden)
+    assert proxy.refused() == forbidden
+    # The engine, which gets a path as it came, reads one that leads astray as the proxy has read it.
+    assert proxy.ask(f"GET /containers/{container}/archive/../json?path=/etc/passwd") == [301]
 
-    container = house.start("chance-1")
-    client = docker.DockerClient(base_url=f"tcp://127.0.0.1:{proxy.server_port}", version="auto")
-    attempts = (
-        lambda: client.containers.get(container.id).stop(),
-        lambda: client.containers.create(house.tag),
-        lambda: client.images.list(),
-        lambda: client.api.inspect_container(f"{container.id}/../../images/json"),
-    )
-    for attempt in attempts:
-        with pytest.raises(docker.errors.APIError, match="403"):
-            attempt()
-    client.close()
-    assert len(proxy.refused) == len(attempts)
+
+def test_nobody_reaches_the_proxy_over_its_network(house, proxy):
+    proxy.container.reload()
+    address = proxy.container.attrs["NetworkSettings"]["Networks"]["bridge"]["IPAddress"]
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((address, 2375), timeout=20)
