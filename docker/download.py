@@ -72,7 +72,7 @@ def _verified(name: str, snapshot: Path) -> str:
 
 
 def _kept(name: str) -> list[str]:
-    """Return the commits of a checkpoint that are in the volume: one fetched by its number has no name there."""
+    """Return the commits of a checkpoint that are there: one that was fetched by its number has no name."""
     from huggingface_hub.constants import HF_HUB_CACHE
     from huggingface_hub.file_download import repo_folder_name
 
