@@ -92,7 +92,8 @@ def test_every_setting_is_an_option_and_can_stand_in_a_file(invoke, seen, tmp_pa
         "max-reasoning-tokens": 8, "data": "d", "hints": "maps", "hint-style": "box", "hint-threshold": 0.5,
         "instruction-from": "i.txt", "keep-prompts": True, "local": ["chance"], "endpoint": ["a=b:1"],
         "endpoints": "e.yaml", "discover": "docker", "model": ["m"], "wait": 3.0, "out": "o",
-        "retry-failed": True, "concurrency": 2, "shard": "1/8", "timeout": 5.0, "patience": 6.0, "dry-run": True, "json": True,
+        "retry-failed": True, "concurrency": 2, "shard": "1/8", "timeout": 5.0, "patience": 6.0,
+        "dry-run": True, "json": True,
     }  # fmt: skip
     names = {(f.alias or n).replace("_", "-") for n, f in RunOptions.model_fields.items()}
     assert names == set(values) | {"instruction"}
