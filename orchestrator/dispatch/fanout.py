@@ -85,6 +85,7 @@ class _Part:
         self._recorder = recorder
         self._tasks: set[asyncio.Task[None]] = set()
         self._cut_short = False
+        self._stopped = False
 
     async def run(self, inspections: Iterator[Inspection]) -> Ending:
         """Put all the inspections.
@@ -107,6 +108,9 @@ class _Part:
                 kept = self._recorder.kept(self.model.name, inspection)
                 if not next_questions(inspection, kept, history=False):
                     await asyncio.sleep(0)  # thousands may be answered already: let the others work
+                    if self._stopped:
+                        self._cut_short = True
+                        break
                     continue
                 await self.replicas.room.take()
                 if self.replicas.over:
@@ -134,6 +138,11 @@ class _Part:
         self._cut_short = True
         self.replicas.end_by_fault(error)
 
+    def stop(self) -> None:
+        """Ask nothing new, nor look for it among what is answered already."""
+        self._stopped = True
+        self.replicas.end("stopped as asked")
+
     def abandon(self) -> None:
         """Cancel what is under way."""
         for task in self._tasks:
@@ -143,7 +152,7 @@ class _Part:
 async def _stop_when_asked(stop: asyncio.Event, parts: Sequence[_Part], drain_seconds: float) -> None:
     await stop.wait()
     for part in parts:
-        part.replicas.end("stopped as asked")
+        part.stop()
     await asyncio.sleep(drain_seconds)
     for part in parts:
         part.abandon()

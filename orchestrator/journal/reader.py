@@ -90,8 +90,9 @@ class JournalReader:
 
         Without `failures` only those that are none: what failed is to be asked again.
         """
+        # CROSS, for SQLite joins in this order then: it might go through all of the model's answers instead.
         rows = self._query(
-            "SELECT question_id, answers.text, reasoning, failure FROM questions JOIN answers ON "
+            "SELECT question_id, answers.text, reasoning, failure FROM questions CROSS JOIN answers ON "
             "answers.question = questions.id WHERE questions.inspection_id = ? AND answers.model = ? "
             "AND (? OR outcome != 'failed')",
             (inspection.inspection_id, self._id(model), failures),

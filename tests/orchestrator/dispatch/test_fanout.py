@@ -8,7 +8,7 @@ import pytest
 from orchestrator.dispatch import Effort, wire
 from orchestrator.dispatch.fanout import fan_out
 from orchestrator.errors import DiskFullError
-from orchestrator.vocabulary import UNFINISHED
+from orchestrator.vocabulary import UNFINISHED, Reply
 
 
 async def test_each_question_of_each_inspection_gets_one_kept_reply(house):
@@ -151,6 +151,16 @@ async def test_a_stop_after_the_last_answer_changes_nothing(house):
     house.memory.on_keep = lambda reply: house.stop.set() if len(house.memory.replies) == 2 else None
     (ending,) = await house.run(house.inspections(1), house.model(service))
     assert ending.reason == ""
+
+
+async def test_a_stop_ends_the_way_through_what_is_answered_already(house):
+    service = await house.service()
+    inspections = [house.inspection("DS/part/good/000.png")] * 5_000
+    house.memory.replies = {("model", q.question_id): Reply(q.question_id) for q in inspections[0].questions}
+    house.stop.set()
+    (ending,) = await house.run(inspections, house.model(service))
+    assert ending.reason == "stopped as asked"
+    assert house.taken["model"] < 10
 
 
 async def test_a_full_disk_stops_everybody_and_is_raised_as_it_is(house, steps):

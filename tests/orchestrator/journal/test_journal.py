@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 import gc
+import itertools
 import os
 import shutil
 import signal
@@ -110,6 +111,26 @@ async def test_failures_can_be_left_out_of_what_is_kept(journal, plan):
     await journal.keep("m", answer(question, None, Outcome.FAILED, failure="no luck"))
     assert set(journal.kept("m", inspection)) == {question}
     assert journal.kept("m", inspection, failures=False) == {}
+
+
+async def test_what_is_kept_of_an_inspection_is_found_as_quickly_among_many_answers(tmp_path, dataset):
+    plan = build_plan(dataset, Protocol(repeats=40))
+    every = list(inspections(plan))
+    steps = itertools.count()
+    with contextlib.closing(Journal(tmp_path)) as journal:
+        journal.create(identity(plan), every, plan.dataset.root)
+        journal.add_model(StoredModel("m", {}, {}, 1))
+        # Called for each instruction of SQLite's machine, which no load of this one changes.
+        journal._reader.set_progress_handler(lambda: bool(next(steps) < 0), 1)
+        costs = []
+        for some in (every[:1], every[1:]):
+            asked = [q.question_id for i in some for q in i.questions]
+            await asyncio.gather(*(journal.keep("m", answer(question)) for question in asked))
+            before = next(steps)
+            assert len(journal.kept("m", every[0])) == len(every[0].questions)
+            costs.append(next(steps) - before)
+    assert len(every) > 100
+    assert costs[1] < costs[0] * 1.5
 
 
 async def test_a_reader_that_stands_in_the_way_is_said(tmp_path, plan, monkeypatch):
