@@ -6,7 +6,7 @@ words, and it is what people came for.
 
 from __future__ import annotations
 
-import itertools
+import collections
 import json
 import re
 from typing import Any
@@ -72,7 +72,10 @@ def _table(look: Look, width: int) -> Table:
         columns.remove("device")
     for column in columns:
         table.add_column(column, overflow="fold", no_wrap=column in ("state", "address"))
-    for _, group in itertools.groupby(look.replicas, key=_identity):
+    models = collections.defaultdict(list)
+    for replica in look.replicas:
+        models[_model(replica)].append(replica)
+    for group in models.values():
         for number, replica in enumerate(group):
             who = _who(replica, width) if number == 0 else {}
             where = Text(replica.target)
@@ -83,11 +86,14 @@ def _table(look: Look, width: int) -> Table:
     return table
 
 
-def _identity(replica: FoundReplica) -> object:
-    """Return what rows of one model have in common; those of nobody have nothing."""
+def _model(replica: FoundReplica) -> object:
+    """Return what the replicas of one model have in common: not the name alone; those of nobody nothing.
+
+    What is named may be called otherwise than it calls itself.
+    """
     if not replica.name:
         return replica.origin
-    return replica.name, replica.state is ReplicaState.NAME_TAKEN
+    return replica.name, replica.card.identity if replica.card else None
 
 
 def _who(replica: FoundReplica, width: int) -> dict[str, Text]:

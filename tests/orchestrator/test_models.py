@@ -1,5 +1,6 @@
 """`orchestrator models`: who is there, who is not ready, and why."""
 
+import dataclasses
 import io
 import json
 import threading
@@ -170,6 +171,28 @@ def test_replicas_of_a_model_stand_together_and_its_checkpoint_once():
     text = shown(Look((found(1), found(2)), 0), 130)
     assert text.count("Qwen/Qwen2.5-VL-7B-Instruct (4bit)") == 1
     assert text.count("ready") == 2
+
+
+@pytest.mark.parametrize("order", [(1, 2, 3), (2, 1, 3), (1, 3, 2)])
+def test_another_checkpoint_of_the_same_name_is_no_replica_while_it_starts_either(order):
+    other = dataclasses.replace(card().identity, checkpoint="Qwen/Qwen2.5-VL-3B-Instruct")
+    rows = {
+        1: found(1),
+        2: found(2, State.STARTING, card=dataclasses.replace(card(), identity=other)),
+        3: found(3),
+    }
+    text = shown(Look(tuple(rows[number] for number in order), 0), 200)
+    checkpoint, checkpoint_of = "", {}
+    for words in map(str.split, text.splitlines()):
+        if words and words[-1].startswith("127.0.0.1:"):
+            checkpoint = words[1] if words[0].startswith("qwen") else checkpoint
+            checkpoint_of[words[-1]] = checkpoint
+    assert checkpoint_of == {
+        "127.0.0.1:49153": "Qwen/Qwen2.5-VL-7B-Instruct",
+        "127.0.0.1:49154": "Qwen/Qwen2.5-VL-3B-Instruct",
+        "127.0.0.1:49155": "Qwen/Qwen2.5-VL-7B-Instruct",
+    }
+    assert text.count("Qwen/Qwen2.5-VL-7B-Instruct") == 1
 
 
 def test_a_commit_is_shortened_and_another_revision_is_not():
