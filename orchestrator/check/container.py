@@ -20,9 +20,9 @@ import docker.errors
 import docker.types
 
 from orchestrator.check.service import Image
-from orchestrator.dispatch.faults import printable
 from orchestrator.endpoints.discovery.connection import Connection, connect
 from orchestrator.endpoints.discovery.labels import CONTRACT_LABEL, port_of
+from orchestrator.endpoints.discovery.log_lines import log_lines
 from orchestrator.endpoints.discovery.place import RefusalError, SourceError
 from orchestrator.errors import EndpointError
 
@@ -191,10 +191,10 @@ class Started:
         """Return the end of its log, indented, under a heading; "" if the engine does not give it."""
         try:
             with self._connection.explained():
-                text = self._container.logs(tail=_LOG_LINES).decode("utf-8", "replace")
+                log = self._container.logs(tail=_LOG_LINES)
         except SourceError:
             return ""
-        lines = [f"    {printable(line)}".rstrip() for line in text.splitlines()]
+        lines = [f"    {line}".rstrip() for line in log_lines(log)]
         return "\n".join(["Its container's last words:", *(lines or ["    (nothing)"])])
 
     def _health(self) -> str:

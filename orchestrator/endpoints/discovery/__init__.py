@@ -5,6 +5,7 @@ connection  which engine is asked, and what is wrong with one that cannot be; `c
 engine      Docker through its SDK: containers as the engine describes them
 labels, history     by what a container is found, and when it is only counted
 place       where a model may be, as far as it is known without asking it
+log_lines   what a container wrote, for people to read
 containers, alias   what is there, as places: addresses, and why a place has none
 survey      who answers at the places; one look is shared by all who ask within a second
 joining     a run's side: wait for what is starting, choose, keep looking while the run goes on

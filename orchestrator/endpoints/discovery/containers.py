@@ -19,6 +19,7 @@ from orchestrator.endpoints.discovery.labels import (
     PROJECT_LABEL,
     port_of,
 )
+from orchestrator.endpoints.discovery.log_lines import log_lines
 from orchestrator.endpoints.discovery.place import Place, Places
 from orchestrator.ordering import natural
 from orchestrator.vocabulary import ReplicaState
@@ -101,7 +102,7 @@ class Containers:
             targets=targets,
             starting=status == "starting" or (status in ("", "none") and fresh),
             failing=failing,
-            unhealthy=one_line(log[-1].get("Output", "")) or "no reason given"
+            unhealthy=one_line(" ".join(log_lines(log[-1].get("Output", "")))) or "no reason given"
             if status == "unhealthy"
             else None,
             advice=self._advice(container, port),

@@ -15,6 +15,7 @@ import docker.errors
 from orchestrator.dispatch.faults import one_line
 from orchestrator.endpoints.discovery.connection import Connection, connect
 from orchestrator.endpoints.discovery.labels import CONTRACT_LABEL, PROJECT_LABEL
+from orchestrator.endpoints.discovery.log_lines import log_lines
 from orchestrator.endpoints.discovery.place import RefusalError, SourceError
 
 _LOG_LINES = 200
@@ -90,8 +91,7 @@ class DockerEngine:
                 log = client.api.logs(container_id, tail=_LOG_LINES, until=until)
         except SourceError:  # a log driver that only writes, or a proxy that does not let this through
             return ""
-        lines = log.decode(errors="replace").splitlines()
-        return next((said for line in reversed(lines) if (said := one_line(line))), "")
+        return next((said for line in reversed(log_lines(log)) if (said := one_line(line))), "")
 
     def close(self) -> None:
         """Close the connections; the next call makes them anew."""

@@ -136,10 +136,10 @@ def test_an_engine_that_is_lost_is_told_when_the_container_is_to_be_stopped(cont
 
 def test_how_it_ended_is_told(container, start):
     container.attrs["State"] = {"Status": "exited", "ExitCode": 137, "OOMKilled": True}
-    container.logs.return_value = b"one\n\x1b[2Jtwo\n"
+    container.logs.return_value = b"one\n\x1b[31mERROR\x1b[0m two \x1b]0;title\x07\n"
     with start() as running:
         assert running.gone() == "its container has exited with code 137 for lack of memory"
-        assert running.last_words() == "Its container's last words:\n    one\n     [2Jtwo"
+        assert running.last_words() == "Its container's last words:\n    one\n    ERROR two"
 
 
 @pytest.mark.parametrize(

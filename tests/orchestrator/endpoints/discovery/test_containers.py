@@ -248,7 +248,12 @@ def test_a_container_that_is_only_made_is_starting_or_else_never_was(fake_engine
         ({"Status": "none"}, 5, True, None),
         ({"Status": "starting"}, 600, True, None),  # its start period is the image's to choose
         ({"Status": "healthy"}, 5, False, None),
-        ({"Status": "unhealthy", "Log": [{"Output": "old"}, {"Output": "no GPU\n"}]}, 600, False, "no GPU"),
+        (
+            {"Status": "unhealthy", "Log": [{"Output": "old"}, {"Output": "\x1b[31mno GPU\x1b[0m\n"}]},
+            600,
+            False,
+            "no GPU",
+        ),
         ({"Status": "unhealthy", "Log": []}, 600, False, "no reason given"),
     ],
 )

@@ -65,8 +65,8 @@ def test_a_proxy_that_lets_no_description_through_is_not_taken_for_broken_contai
 
 def test_the_last_thing_that_a_container_said_is_one_line_that_cannot_command_a_terminal(fake_engine, docker):
     container = fake_engine.add("one")
-    fake_engine.logs["one"] = "first\nno \x1b[2J weights\n\n"
-    assert docker.last_log_line(container["Id"]) == "no [2J weights"
+    fake_engine.logs["one"] = "first\n\x1b[1;31mno \x1b[2J\a weights\x1b[0m\n\x1b[0m\n"
+    assert docker.last_log_line(container["Id"]) == "no weights"
 
 
 def test_a_log_that_cannot_be_read_is_as_good_as_none(fake_engine, docker):
