@@ -15,7 +15,10 @@ _OPTIONS = ("endpoint", "endpoints", "discover", "model")
 _WAIT = Annotated[
     float,
     typer.Option(
-        metavar="SECONDS", min=0, help="Wait so long for those that are starting.", show_default=False
+        metavar="SECONDS",
+        min=0,
+        help="Wait so long for those that are starting or unhealthy.",
+        show_default=False,
     ),
 ]
 _JSON = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]

@@ -225,9 +225,10 @@ class ReplicaState(enum.StrEnum):
 
     READY = "ready"
     STARTING = "starting"
-    """Nothing answers yet, or its weights are loading. The only one that is waited for."""
+    """Nothing answers yet, or its weights are loading. Is waited for."""
     DRAINING = "draining"
     UNHEALTHY = "unhealthy"
+    """Its health check fails, and may succeed again. Is waited for."""
     PAUSED = "paused"
     RESTARTING = "restarting"
     """It ends again and again."""

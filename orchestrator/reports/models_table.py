@@ -87,10 +87,7 @@ def _table(look: Look, width: int) -> Table:
 
 
 def _model(replica: FoundReplica) -> object:
-    """Return what the replicas of one model have in common: not the name alone; those of nobody nothing.
-
-    What is named may be called otherwise than it calls itself.
-    """
+    """Return what the replicas of one model have in common, not the name alone; those of nobody nothing."""
     if not replica.name:
         return replica.origin
     return replica.name, replica.card.identity if replica.card else None

@@ -28,6 +28,8 @@ from orchestrator.options import RunOptions
 from orchestrator.vocabulary import Endpoint, FoundReplica, ModelIdentity, ReplicaState
 
 _POLL_SECONDS = 1.0
+_MAY_BE_READY_SOON = (ReplicaState.STARTING, ReplicaState.UNHEALTHY)
+"""What is waited for. A machine that is busy makes health checks come too late, and may have time again."""
 _INSTEAD = (
     "A run can also name whom to ask: services of this checkout with --local (the baselines need nothing: "
     "--local chance --local template_diff), models that are running with --endpoint NAME=TARGET or "
@@ -119,10 +121,10 @@ class Joining:
     async def ready(
         self, wait_seconds: float, chosen: Collection[str] = (), taken: Collection[str] = ()
     ) -> list[ConnectedModel]:
-        """Return the models that are ready, by name, once none is starting or the time is up.
+        """Return the models that are ready, by name, once none is on its way or the time is up.
 
         Args:
-            wait_seconds: for those that are starting.
+            wait_seconds: for those that are starting or unhealthy.
             chosen: only the models of these names; all, if there are none.
             taken: names of models that the user has named, which are asked instead of what is found.
 
@@ -185,7 +187,7 @@ class FoundReplicas(Directory):
 async def wait_for(
     survey: Survey, seconds: float, on_note: Callable[[str], None], chosen: Collection[str] = ()
 ) -> Look:
-    """Look until nothing is starting any more, or the time is up; return the last look.
+    """Look until nothing is starting or unhealthy any more, or the time is up; return the last look.
 
     Says what is waited for, and when it says something else. What has no name yet may be any model: it is
     waited for unless all that are chosen are ready.
@@ -206,10 +208,10 @@ async def wait_for(
                 said[""] = str(error)
                 on_note(f"Waiting up to {left:.0f} s: {error}")
         else:
-            starting = _awaited(look, chosen)
-            if not starting or left <= 0:
+            awaited = _awaited(look, chosen)
+            if not awaited or left <= 0:
                 return look
-            for replica in starting:
+            for replica in awaited:
                 if said.get(replica.origin) != replica.reason:
                     said[replica.origin] = replica.reason
                     on_note(f"Waiting up to {left:.0f} s for {describe(replica)}: {reason(replica)}")
@@ -217,11 +219,11 @@ async def wait_for(
 
 
 def _awaited(look: Look, chosen: Collection[str]) -> list[FoundReplica]:
-    starting = [replica for replica in look.replicas if replica.state is ReplicaState.STARTING]
+    awaited = [replica for replica in look.replicas if replica.state in _MAY_BE_READY_SOON]
     if not chosen:
-        return starting
+        return awaited
     open_names = set(chosen) - by_name(look.replicas).keys()
-    return [r for r in starting if r.name in chosen or (not r.name and open_names)]
+    return [r for r in awaited if r.name in chosen or (not r.name and open_names)]
 
 
 def _refuse_unready(look: Look, ready: Collection[str], chosen: Sequence[str], enough: bool) -> None:

@@ -103,6 +103,19 @@ async def test_one_that_is_starting_is_waited_for_and_what_it_says_is_shown_when
     ]
 
 
+async def test_one_that_a_busy_machine_made_unhealthy_is_waited_for(joining, source, said, servers, speaker):
+    target = await servers(speaker(name="qwen"))
+    source.put("container a", target, unhealthy="Health check exceeded timeout (3s)")
+    waiting = asyncio.create_task(joining.ready(60))
+    async with asyncio.timeout(30):
+        while not said:  # noqa: ASYNC110 - it gives no sign
+            await asyncio.sleep(0.01)
+        source.put("container a", target)
+        (model,) = await waiting
+    assert model.name == "qwen"
+    assert "unhealthy: it says that it is ready, but: Health check exceeded timeout (3s)" in said[0]
+
+
 async def test_what_is_ready_at_the_end_of_the_wait_is_asked_and_the_rest_is_named(
     joining, source, said, servers, speaker, closed_port
 ):
@@ -112,8 +125,10 @@ async def test_what_is_ready_at_the_end_of_the_wait_is_asked_and_the_rest_is_nam
     assert "container b: not asked: starting: nothing answers there yet" in said
 
 
-@pytest.mark.parametrize("state", [s for s in State if s not in (State.READY, State.STARTING)])
-async def test_only_what_is_starting_is_waited_for(joining, source, servers, speaker, state):
+@pytest.mark.parametrize(
+    "state", [s for s in State if s not in (State.READY, State.STARTING, State.UNHEALTHY)]
+)
+async def test_what_will_not_be_ready_by_itself_is_not_waited_for(joining, source, servers, speaker, state):
     source.put("container a", await servers(speaker(name="qwen")))
     source.put("container b", state=state)
     async with asyncio.timeout(30):
