@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,3 +53,12 @@ def replacing(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     finally:
         if draft is not None:
             draft.unlink(missing_ok=True)
+
+
+def clear(folder: Path, keep: str) -> None:
+    """Remove whatever is in a folder but the file named `keep`."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != keep:
+            path.unlink()

@@ -1,4 +1,4 @@
-"""Ctrl-C in good order: the first one stops, the second one stops at once.
+"""Ctrl-C in good order: the first one stops, the second one stops at once. SIGTERM is a first one.
 
 In a notebook it comes to another thread than the loop's, at any time, and is kept until there is something to
 stop.
@@ -42,10 +42,14 @@ class Interruption:
 
 @contextlib.contextmanager
 def _signals(stop: asyncio.Event, note: Callable[[str], None]) -> Iterator[None]:
-    """Turn the first Ctrl-C (or SIGTERM) into `stop`; the second one cancels what is under way."""
+    """Turn the first Ctrl-C or SIGTERM into `stop`; another Ctrl-C cancels what is under way.
+
+    Another SIGTERM does nothing: `timeout` sends it twice. Whoever sends it has SIGKILL for a second word.
+    """
     loop = asyncio.get_running_loop()
-    signals = (signal.SIGINT, signal.SIGTERM)
     task = asyncio.current_task()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    heeded = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
 
     def second() -> None:
         # Not a KeyboardInterrupt, which would strike whatever task runs just then, with a traceback.
@@ -54,12 +58,12 @@ def _signals(stop: asyncio.Event, note: Callable[[str], None]) -> Iterator[None]
 
     def first() -> None:
         stop.set()
-        for number in signals:
-            loop.add_signal_handler(number, second)
+        for number in heeded:
+            loop.add_signal_handler(number, second if number == signal.SIGINT else lambda: None)
         note("Stopping: waiting for the answers that are under way. Ctrl-C again: at once.")
 
     try:
-        for number in signals:
+        for number in heeded:
             loop.add_signal_handler(number, first)
     except (RuntimeError, ValueError):  # not the main thread: whoever owns it handles signals
         pass
@@ -67,5 +71,7 @@ def _signals(stop: asyncio.Event, note: Callable[[str], None]) -> Iterator[None]
         yield
     finally:
         with contextlib.suppress(RuntimeError, ValueError):
-            for number in signals:
+            for number in heeded:
                 loop.remove_signal_handler(number)
+            # Not SIGINT's, which was the loop's: Ctrl-C shall reach what does not go back to the loop, too.
+            signal.signal(signal.SIGTERM, before[signal.SIGTERM])

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from orchestrator.atomic import replacing
+from orchestrator.atomic import clear, replacing
 from orchestrator.errors import Interrupted, RunError
 from orchestrator.journal.joining import join
 from orchestrator.journal.reader import StoredModel
@@ -25,7 +25,7 @@ from orchestrator.plan import completed
 from orchestrator.reports.files import write_files
 from orchestrator.reports.terminal import Screen
 from orchestrator.results import Run, open_run
-from orchestrator.runfolder import differences, locked, resting
+from orchestrator.runfolder import LOCK, differences, locked, resting
 from orchestrator.settings_file import SETTINGS_FILE, whole_settings_text
 from orchestrator.shards import parse_shard
 from orchestrator.vocabulary import Outcome, Shard
@@ -196,7 +196,7 @@ def _open_questions(part: _Part) -> Iterator[str]:
 def _write(parts: Sequence[_Part], out: Path, screen: Screen) -> None:
     draft = out.with_name(f".{out.name}.merging")
     with locked(draft), _vanishing(draft):
-        _clear(draft)  # of a merge that was killed
+        clear(draft, LOCK)  # of a merge that was killed
         screen.note(f"Joining {len(parts)} shards ...")
         whole = parts[0]
         images, questions = join((part.folder for part in parts), draft, whole.whole, whole.root)
@@ -235,11 +235,3 @@ def _vanishing(draft: Path) -> Iterator[None]:
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
-
-
-def _clear(folder: Path) -> None:
-    for path in folder.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        elif path.name != "lock":
-            path.unlink()

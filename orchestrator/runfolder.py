@@ -19,7 +19,7 @@ from orchestrator.journal.reader import JournalReader
 from orchestrator.journal.schema import FILE_NAME
 from orchestrator.vocabulary import Outcome
 
-_LOCK = "lock"
+LOCK = "lock"
 
 
 def default_folder(
@@ -79,7 +79,7 @@ def locked(folder: Path) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / _LOCK).open("a+")
+        file = (folder / LOCK).open("a+")
     except OSError as error:
         raise RunError(f"--out {folder}: cannot be written: {error.strerror}.") from None
     with file:
@@ -104,12 +104,12 @@ def resting(folder: Path) -> Iterator[None]:
         RunError: if another process works on it.
     """
     try:
-        file = (folder / _LOCK).open()
+        file = (folder / LOCK).open()
     except (FileNotFoundError, NotADirectoryError):  # a copy without it: nobody can be working on that
         yield
         return
     except OSError as error:
-        raise RunError(f"{folder / _LOCK}: cannot be read: {error.strerror}.") from None
+        raise RunError(f"{folder / LOCK}: cannot be read: {error.strerror}.") from None
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -3,7 +3,9 @@
 import contextlib
 import json
 import signal
+import socket
 import subprocess
+import sys
 import time
 
 import pytest
@@ -76,6 +78,67 @@ def test_the_second_interruption_ends_at_once_and_keeps_what_was_kept(
     output, _ = process.communicate(timeout=15)  # long before the answers under way
     assert process.returncode == 130, output
     assert "the same command goes on" in output
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_an_interruption_while_the_sample_is_drawn_leaves_nothing(orchestrator, tmp_path, number):
+    process = orchestrator("run", "--data", "sample", "--local", "chance")
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "data").glob(".sample.drawing/*/*/train/good/*")):
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline, "nothing was drawn"
+        time.sleep(0.01)
+    process.send_signal(number)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 130, output
+    assert "Traceback" not in output
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_a_repeated_sigterm_still_lets_the_answers_under_way_come_in(
+    serve, orchestrator, small_sample, tmp_path
+):
+    """`timeout` sends it to the process and then to its whole group."""
+    asked = tmp_path / "asked"
+    service = serve("--seconds", "2", "--asked", str(asked))
+    out = tmp_path / "run"
+    process = orchestrator("run", "--data", small_sample, "--endpoint", f"m={service.target}", "--out", out)
+    deadline = time.monotonic() + 60
+    while not asked.exists():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline, "nothing was asked"
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    said = ""
+    while "Stopping: waiting" not in said:
+        line = process.stdout.readline()
+        assert line, said
+        said += line
+    process.send_signal(signal.SIGTERM)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output
+    assert counts(out)[Outcome.ANSWERED] > 0
+    with contextlib.closing(JournalReader(out)) as journal:
+        assert set(journal.execution("m")["attempts"]) == {"OK"}
+
+
+@pytest.mark.parametrize("ignored", [signal.SIG_DFL, signal.SIG_IGN], ids=["", "in a script's background"])
+def test_sigterm_before_the_asking_ends_a_run_in_good_order(tmp_path, small_sample, ignored):
+    """There SIGINT is ignored: SIGTERM is not."""
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        target = f"127.0.0.1:{deaf.getsockname()[1]}"
+        process = subprocess.Popen(
+            [sys.executable, "-m", "orchestrator", "run", "--data", small_sample, "--out", tmp_path / "run",
+             "--endpoint", f"m={target}", "--wait", "600"],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, ignored),
+        )  # fmt: skip
+        with process:
+            deaf.accept()[0].close()  # somebody wants to be connected
+            process.send_signal(signal.SIGTERM)
+            output, _ = process.communicate(timeout=30)
+    assert process.returncode == 130, output
     assert "Traceback" not in output
 
 

@@ -1,29 +1,24 @@
 """Draws the sample data set in MMAD's format on disk.
 
-The same seed and count give the same bytes with the same library versions. Everything is drawn into a folder
-beside the wanted one, which then gets its name: a folder with that name is whole, whatever happened. The
-price is a hidden folder beside it when the process was killed.
+The same seed and count give the same bytes with the same library versions.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from orchestrator.dataset.sample import STAMP, pictures
+from orchestrator.dataset.sample import pictures
 from orchestrator.dataset.sample.part import Part
 from orchestrator.dataset.sample.parts import all_parts
 from orchestrator.dataset.sample.pictures import Picture
 from orchestrator.dataset.sample.questions import Examiner
-from orchestrator.errors import DataError
+from orchestrator.dataset.sample.whole import whole_or_nothing
 
 TEMPLATES: Final = 8
 """Normal templates of each product."""
@@ -41,50 +36,6 @@ def draw(directory: Path, images: int, seed: int) -> None:
     """
     settings = {"edition": EDITION, "images": images, "seed": seed}
     whole_or_nothing(directory, settings, lambda partial: _draw_into(partial, images, seed))
-
-
-def whole_or_nothing(
-    directory: Path, settings: Mapping[str, int | str], fill: Callable[[Path], None]
-) -> None:
-    """Have a folder filled beside the wanted one, then give it its name, with a stamp of the settings.
-
-    Does nothing where the folder carries the same stamp already.
-
-    Raises:
-        DataError: the folder holds something else, or cannot be written.
-    """
-    directory, stamp = directory.absolute(), json.dumps(dict(settings)) + "\n"
-    if _is_there(directory, stamp):
-        return
-    try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
-        try:
-            partial.chmod(0o755)
-            fill(partial)
-            (partial / STAMP).write_text(stamp)
-            partial.replace(directory)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-    except OSError as error:
-        where = error.filename or directory
-        raise DataError(f"{where}: the sample data set cannot be written: {error.strerror}") from None
-
-
-def _is_there(directory: Path, stamp: str) -> bool:
-    try:
-        content = [path.name for path in directory.iterdir()]
-        found = (directory / STAMP).read_text() if STAMP in content else ""
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise DataError(
-            f"{directory}: {error.strerror}; give a folder to draw the sample data set in"
-        ) from None
-    if content and found != stamp:
-        what = f"a sample data set drawn with other settings ({found.strip()})" if found else "other files"
-        raise DataError(f"{directory} holds {what}: give a new folder, or remove this one first")
-    return bool(content)
 
 
 def _draw_into(root: Path, images: int, seed: int) -> None:

@@ -17,7 +17,8 @@ from PIL import Image
 
 from orchestrator.dataset.sample import LIKE_MMAD
 from orchestrator.dataset.sample.composition import MMAD, Composition
-from orchestrator.dataset.sample.drawing import TEMPLATES, whole_or_nothing, write_json
+from orchestrator.dataset.sample.drawing import TEMPLATES, write_json
+from orchestrator.dataset.sample.whole import whole_or_nothing
 from orchestrator.vocabulary import QuestionType, Subtask
 
 _EDITION: Final = 2

@@ -3,6 +3,10 @@ import filecmp
 import itertools
 import json
 import random
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +15,7 @@ from PIL import Image
 
 from orchestrator.dataset import masks, sample
 from orchestrator.dataset.reading import read
-from orchestrator.dataset.sample import pictures
+from orchestrator.dataset.sample import pictures, whole
 from orchestrator.dataset.sample.defects import Change, difference
 from orchestrator.dataset.sample.parts import all_parts
 from orchestrator.dataset.sample.photograph import Setup, develop
@@ -88,6 +92,19 @@ def test_an_empty_folder_is_drawn_into(tmp_path: Path) -> None:
     assert len(read(tmp_path / "new").samples) == 1
 
 
+def waiting_once_for(barrier: threading.Barrier, call):
+    """Let each thread's first call come back only when all have made theirs."""
+    seen = threading.local()
+
+    def wrapped(*arguments):
+        result = call(*arguments)
+        if not hasattr(seen, "it"):
+            seen.it = barrier.wait(60)
+        return result
+
+    return wrapped
+
+
 def test_drawing_that_is_broken_off_leaves_nothing_behind(tmp_path: Path, monkeypatch) -> None:
     def interrupted(picture: pictures.Picture) -> None:
         raise KeyboardInterrupt
@@ -96,6 +113,43 @@ def test_drawing_that_is_broken_off_leaves_nothing_behind(tmp_path: Path, monkey
     with pytest.raises(KeyboardInterrupt):
         sample.draw(tmp_path / "new", images=1)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_has_left_is_cleared_away(tmp_path: Path) -> None:
+    script = "import sys, time, pathlib; from orchestrator.dataset.sample import drawing, draw\n"
+    script += "drawing.write_json = lambda path, content: (print(flush=True), time.sleep(600))\n"
+    script += "draw(pathlib.Path(sys.argv[1]), images=1)"
+    command = [sys.executable, "-c", script, tmp_path / "new"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as killed:
+        assert killed.stdout is not None
+        assert killed.stdout.readline()
+        killed.kill()
+    assert [path.name for path in tmp_path.iterdir()] == [".new.drawing"]
+    sample.draw(tmp_path / "new", images=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+    assert {path.name for path in (tmp_path / "new").iterdir() if path.is_file()} == {
+        "mmad.json",
+        "domain_knowledge.json",
+        sample.STAMP,
+    }
+
+
+def test_one_of_several_that_want_the_same_draws_it_and_the_others_wait(tmp_path: Path, monkeypatch) -> None:
+    begun, filled = threading.Barrier(3), []
+    monkeypatch.setattr(whole, "_is_there", waiting_once_for(begun, whole._is_there))
+
+    def fill(partial: Path) -> None:
+        filled.append([path.name for path in partial.iterdir()])
+        (partial / "half").touch()
+
+    with ThreadPoolExecutor(3) as threads:
+        calls = [
+            threads.submit(whole.whole_or_nothing, tmp_path / "new", {"seed": 1}, fill) for _ in range(3)
+        ]
+    assert [call.result() for call in calls] == [None] * 3
+    assert filled == [[".lock"]]
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {"half", sample.STAMP}
 
 
 def test_a_folder_that_cannot_be_made_is_a_clear_line(tmp_path: Path) -> None:
