@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from orchestrator.check import Outcome, Promise, Result, Settings
 from orchestrator.check.container import ENDING, ContainerOptions, engine, started
+from orchestrator.check.load import most_inspections
 from orchestrator.check.local_process import LocalProcess
 from orchestrator.check.registry import all_promises
 from orchestrator.check.runner import Runner
@@ -27,6 +28,8 @@ from orchestrator.loop import run_loop
 from orchestrator.vocabulary import Endpoint
 
 _IMAGE_PREFIX = "image:"
+_ONE_BY_ONE = 30
+"""Inspections of all groups but `load`, at most: one or two for a promise, and what SIGTERM meets."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -108,8 +111,9 @@ async def check_service(
     """
     started = time.monotonic()
     await become_ready(service, screen.note)
+    most = _ONE_BY_ONE + most_inspections(service)
     screen.note(
-        f"{one_line(service.card.name)} at {service.endpoint.target}: it is asked about {_about(service)} "
+        f"{one_line(service.card.name)} at {service.endpoint.target}: it is asked at most {most:,} "
         "inspections (which the provider of a remote model bills)."
     )
     with screen.live():
@@ -128,11 +132,6 @@ async def check_service(
         screen.last_words(await asyncio.to_thread(service.process.last_words))
     screen.verdict(results, report.inspections, report.questions, report.seconds)
     return report
-
-
-def _about(service: Service) -> int:
-    """Roughly how many inspections are answered: one or two for most promises, and as many as fit, thrice."""
-    return 30 + 3 * min(service.card.limits.max_in_flight, 64)
 
 
 def check_address(endpoint: Endpoint, settings: Settings, screen: CheckScreen, pid: int | None) -> Report:
@@ -157,6 +156,8 @@ def check_image(name: str, options: ContainerOptions, settings: Settings, screen
     """
     with engine() as connection, _ending_like_ctrl_c(), started(connection, name, options) as container:
         screen.note(f"Started {name}; its container is removed at the end.")
+        if container.assumption:
+            screen.note(container.assumption)
         try:
             endpoint = Endpoint("check", container.target(), name)
             return run_loop(_check(endpoint, settings, screen, container, container.image))

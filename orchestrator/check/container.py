@@ -21,7 +21,7 @@ import docker.types
 
 from orchestrator.check.service import Image
 from orchestrator.endpoints.discovery.connection import Connection, connect
-from orchestrator.endpoints.discovery.labels import CONTRACT_LABEL, port_of
+from orchestrator.endpoints.discovery.labels import CONTRACT_LABEL, PORT_LABEL, port_of
 from orchestrator.endpoints.discovery.log_lines import log_lines
 from orchestrator.endpoints.discovery.place import RefusalError, SourceError
 from orchestrator.errors import EndpointError
@@ -153,6 +153,8 @@ class Started:
         self._container = container
         self._name = name
         self._port = port
+        self.assumption = _assumption(image.labels)
+        """What is done for want of a label, in a sentence; "" where nothing is."""
         config: Mapping[str, Any] = image.attrs["Config"]
         words = tuple((config.get("Healthcheck") or {}).get("Test") or ())
         self.image = Image(
@@ -229,6 +231,13 @@ class Started:
             self._container.reload()
         state: Mapping[str, Any] = self._container.attrs["State"]
         return state
+
+
+def _assumption(labels: Mapping[str, str]) -> str:
+    if port_of(labels) is not None:
+        return ""
+    said = f"is {labels[PORT_LABEL]!r}, which is no port" if PORT_LABEL in labels else "is missing"
+    return f"Its label {PORT_LABEL} {said}; {_PORT} is tried."
 
 
 def _ended(state: Mapping[str, Any]) -> str:

@@ -27,6 +27,10 @@ _LARGEST_BYTES = 64 * 2**20
 """What the contract promises of a server that states no less."""
 _MUCH = 26
 """Questions of an inspection that is to last; it is cancelled before they are all answered."""
+_SHARES = (1, 4, 16)
+"""Of the time in which it may answer: what is tried as a deadline until one passes."""
+_ALONE = 5
+"""Inspections that are put one by one, between and after the others."""
 _OTHERS_SECONDS = 0.5
 """For the rest of a flood to be turned away, once the first was."""
 
@@ -53,7 +57,7 @@ async def deadline(service: Service) -> str:
     count = min(service.max_in_flight, _MOST_AT_ONCE)
     seconds = min(max(service.question_seconds * _MUCH / 4, 0.002), 1.0)
     passed = 0
-    for shorter in (1, 4, 16):
+    for shorter in _SHARES:
         calls = await asyncio.gather(
             *(service.call(_lasting(service, i), timeout_seconds=seconds / shorter) for i in range(count))
         )
@@ -110,10 +114,11 @@ async def concurrent(service: Service) -> str:
 
 @promises.add("overload", "Too many are told to come later, with RetryInfo", needs=CAPACITY)
 async def overload(service: Service) -> str:
-    most = service.max_in_flight
-    if 2 * most > _MOST_IN_A_FLOOD:
-        raise NotTriedError(f"max_in_flight is {most}, and more than {_MOST_IN_A_FLOOD} are not put at once")
-    count = min(max(4 * most, most + 32), _MOST_IN_A_FLOOD)
+    count = _flood(service)
+    if not count:
+        raise NotTriedError(
+            f"max_in_flight is {service.max_in_flight}, and more than {_MOST_IN_A_FLOOD} are not put at once"
+        )
     refusals: list[CallError] = []
     first = asyncio.Event()
 
@@ -144,6 +149,18 @@ async def overload(service: Service) -> str:
             )
     waits = sorted(error.wait_seconds or 0.0 for error in refusals)
     return f"{len(refusals)} of {count} turned away, for {waits[0]:.2g} to {waits[-1]:.2g} s"
+
+
+def _flood(service: Service) -> int:
+    """Return how many calls fill it for certain; 0 where those would be too many."""
+    most = service.max_in_flight
+    return min(max(4 * most, most + 32), _MOST_IN_A_FLOOD) if 2 * most <= _MOST_IN_A_FLOOD else 0
+
+
+def most_inspections(service: Service) -> int:
+    """Return how many inspections this group has answered at most: by a service too quick to be filled."""
+    count = min(service.max_in_flight, _MOST_AT_ONCE)
+    return count + len(_SHARES) * count + count + _flood(service) + _ALONE
 
 
 async def _either(*waiting: Coroutine[Any, Any, Any]) -> None:

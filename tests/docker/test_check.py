@@ -14,7 +14,7 @@ pytestmark = pytest.mark.docker
 BROKEN = """
 FROM {base}
 USER root
-LABEL org.mmad.answer.contract="v0"
+LABEL org.mmad.answer.contract="v0" org.mmad.answer.port="abc"
 HEALTHCHECK CMD mmad-answer health
 ENTRYPOINT ["sh", "-c", "mmad-answer serve /service & wait"]
 """
@@ -120,6 +120,7 @@ def test_a_broken_image_fails_by_its_labels_and_by_how_it_stops(command, broken_
         "image.user",
         "image.healthcheck",
     }
+    assert "Its label org.mmad.answer.port is 'abc', which is no port; 50051 is tried." in done.stderr
     assert "exec-form ENTRYPOINT" in found["stopping.exit"]["advice"]
     assert left_behind(broken_image) == []
 

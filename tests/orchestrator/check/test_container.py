@@ -156,8 +156,19 @@ def test_it_is_published_where_it_can_be_reached(client, start, host, published,
     assert made(client)["ports"] == {"50052/tcp": published}
 
 
-@pytest.mark.parametrize("label", ["70000", "0", "http"])
-def test_a_port_that_is_none_stops_nothing_but_the_promise_about_labels(client, container, start, label):
+@pytest.mark.parametrize("label", ["70000", "0", "http", ""])
+def test_a_port_that_is_none_stops_nothing_but_the_promise_about_labels(client, start, label):
     client.images.get.return_value.labels = {"org.mmad.answer.port": label}
-    with start():
+    with start() as running:
         assert list(made(client)["ports"]) == ["50051/tcp"]
+        assert running.assumption == (
+            f"Its label org.mmad.answer.port is {label!r}, which is no port; 50051 is tried."
+        )
+
+
+def test_the_port_of_an_image_that_names_none_is_assumed_and_of_one_that_does_nothing_is(client, start):
+    with start() as running:
+        assert running.assumption == ""
+    client.images.get.return_value.labels = {}
+    with start() as running:
+        assert running.assumption == "Its label org.mmad.answer.port is missing; 50051 is tried."

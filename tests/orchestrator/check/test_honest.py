@@ -1,6 +1,9 @@
 """Services that keep the contract pass; what is not tried says why."""
 
+import re
+
 import grpc
+import pytest
 from grpc_health.v1 import health
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
@@ -21,6 +24,16 @@ async def test_an_honest_service_passes_and_everything_is_tried(check, honest_se
         "refusals.lacks_anomaly_map",
     }
     assert all("the card claims" in reason for reason in untried.values())
+
+
+@pytest.mark.parametrize("seconds", [0.002, 0.0])
+@pytest.mark.parametrize("most", [1, 3, 40])
+async def test_no_more_is_answered_than_was_announced(check, honest_service, most, seconds):
+    """A quick service answers also what is put to fill it."""
+    kind = type("Quick", (honest_service,), {"max_in_flight": most, "question_seconds": seconds})
+    report, shown = await check(kind)
+    announced = int(re.search(r"at most\s+(\d+)\s+inspections", shown)[1])
+    assert most < report.inspections <= announced
 
 
 async def test_the_newer_name_of_reflection_is_as_good(check, honest_service):
