@@ -6,6 +6,8 @@ import contextlib
 import keyword
 import re
 import sys
+from collections.abc import Iterable
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 import yaml
@@ -31,7 +33,7 @@ def write_service(checkout: Path, name: str) -> list[Path]:
     if problem := _name_problem(checkout, name):
         raise UserError(f"{name}: {problem}")
     files = render(name)
-    if there := [str(path) for path in files if (checkout / path).exists()]:
+    if there := _in_the_way(checkout, name, files):
         raise UserError(f"{name}: nothing is overwritten, and these are there already: {', '.join(there)}.")
     with contextlib.ExitStack() as undo:
         for path, text in files.items():
@@ -44,6 +46,14 @@ def write_service(checkout: Path, name: str) -> list[Path]:
                 ) from None
         undo.pop_all()
     return list(files)
+
+
+def _in_the_way(checkout: Path, name: str, files: Iterable[Path]) -> list[str]:
+    """Return what is there already of the files, and whatever else in `docker/` bears the name."""
+    own = {path for path in files if (checkout / path).exists()}
+    others = {path.relative_to(checkout) for path in (checkout / "docker").glob(f"{name}.*")}
+    folder = Path("docker", name)
+    return sorted(map(str, own | others | ({folder} if (checkout / folder).exists() else set())))
 
 
 def _write(path: Path, text: str, undo: contextlib.ExitStack) -> None:
@@ -80,6 +90,10 @@ def _name_problem(checkout: Path, name: str) -> str:
         return "this name means something else here. Take another one."
     if keyword.iskeyword(name) or name in sys.stdlib_module_names:
         return "this name is Python's own, and could not be a module beside service.py. Take another one."
+    if (checkout / name).exists():
+        return f"this checkout has a folder {name}/, which is something else. Take another one."
+    if PathFinder.find_spec(name) is not None:
+        return "a Python package that is installed here has this name. Take another one."
     return ""
 
 

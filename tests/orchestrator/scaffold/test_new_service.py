@@ -209,9 +209,18 @@ def test_a_bad_name_is_refused_with_what_is_allowed(checkout, name):
         ("prometheus", "means something else here"),
         ("class", "Python's own"),
         ("json", "Python's own"),
+        ("numpy", "a Python package that is installed here"),
+        ("grpc", "a Python package that is installed here"),
+        ("docker", "this checkout has a folder docker/"),
+        ("tests", "this checkout has a folder tests/"),
+        ("airgap", "nothing is overwritten, and these are there already: docker/airgap."),
+        ("download", "nothing is overwritten, and these are there already: docker/download.py."),
     ],
 )
 def test_a_name_that_is_taken_is_refused(checkout, name, reason):
+    for folder in ("tests", "docker/airgap"):
+        (checkout / folder).mkdir(parents=True)
+    (checkout / "docker/download.py").touch()
     before = tree(checkout)
     with pytest.raises(UserError, match=f"^{name}: .*{reason}"):
         write_service(checkout, name)
