@@ -215,10 +215,19 @@ class JournalReader:
         return count
 
     def execution(self, model: str) -> dict[str, Any]:
-        """Return what a model's answers cost: attempts by status, tokens, seconds and bytes."""
+        """Return what a model's answers cost: attempts, tokens, seconds, bytes; and who gave them.
+
+        `answered_by` has each address that has answered, with the number of questions; a replica that has
+        another address after a restart has two.
+        """
         of_model = (self._id(model),)
         attempts = self._query(
             "SELECT code, count(*) FROM attempts WHERE model = ? GROUP BY code ORDER BY code", of_model
+        )
+        answered_by = self._query(
+            "SELECT target, sum(answered) FROM attempts WHERE model = ? AND answered > 0 "
+            "GROUP BY target ORDER BY target",
+            of_model,
         )
         sent, spent = self._one(
             "SELECT total(request_bytes), total(seconds) FROM attempts WHERE model = ?", of_model
@@ -230,6 +239,7 @@ class JournalReader:
         )
         return {
             "attempts": dict(attempts),
+            "answered_by": dict(answered_by),
             "request_bytes": int(sent),
             "attempt_seconds": spent,
             **dict(zip(_USAGE, map(int, used), strict=True)),

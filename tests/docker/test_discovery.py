@@ -197,7 +197,8 @@ def test_a_run_follows_a_container_that_was_killed_and_a_replica_that_was_added(
     assert execution["attempts"]["OK"] >= 60
     second = house.engine.containers.get(f"{house.project}-chance-2").ports[f"{PORT}/tcp"][0]["HostPort"]
     back = first.ports[f"{PORT}/tcp"][0]["HostPort"]
-    assert {f"127.0.0.1:{p}" for p in (port, second, back)} <= _asked(out)
+    assert {f"127.0.0.1:{p}" for p in (port, second, back)} <= execution["answered_by"].keys()
+    assert execution["answered_by"].keys() == _asked(out)
 
 
 def _asked(run_folder):

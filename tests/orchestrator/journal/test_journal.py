@@ -150,10 +150,13 @@ async def test_a_reader_that_stands_in_the_way_is_said(tmp_path, plan, monkeypat
 async def test_attempts_and_costs_are_added_up(journal, plan):
     await journal.attempted(attempt())
     await journal.attempted(attempt(number=2, code="UNAVAILABLE", answered=0))
+    for number, target, answered in ((3, "gone:1", 0), (4, "moved:1", 2), (5, "moved:1", 1)):
+        await journal.attempted(attempt(number=number, target=target, answered=answered, request_bytes=0))
     question = next(inspections(plan)).questions[0].question_id
     await journal.keep("m", answer(question, usage=Usage(prompt_tokens=7)))
     execution = journal.execution("m")
-    assert execution["attempts"] == {"OK": 1, "UNAVAILABLE": 1}
+    assert execution["attempts"] == {"OK": 4, "UNAVAILABLE": 1}
+    assert execution["answered_by"] == {"127.0.0.1:1": 2, "moved:1": 3}
     assert execution["request_bytes"] == 200
     assert execution["prompt_tokens"] == 7
 
