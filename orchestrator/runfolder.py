@@ -72,11 +72,13 @@ def _takes_up(folder: Path, models: set[str], *, retry_failed: bool) -> bool:
 def locked(folder: Path) -> Iterator[None]:
     """Make the folder if need be, and keep every other orchestrator out of it until the end.
 
-    The kernel holds the lock and lets go of it when the process ends, however it ends.
+    The kernel holds the lock and lets go of it when the process ends, however it ends. If nothing has
+    come into the folder by then, what was made here is removed again.
 
     Raises:
         RunError: if another process works on it, or it cannot be made.
     """
+    new = [path for path in (folder / LOCK, folder, *folder.parents) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / LOCK).open("a+")
@@ -93,7 +95,14 @@ def locked(folder: Path) -> Iterator[None]:
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()
-        yield
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                if folder / LOCK in new and [path.name for path in folder.iterdir()] == [LOCK]:
+                    new.pop(0).unlink()
+                    for empty in new:
+                        empty.rmdir()
 
 
 @contextlib.contextmanager

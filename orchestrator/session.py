@@ -29,6 +29,7 @@ from orchestrator.hints.label import sentence
 from orchestrator.instruction import read_instruction
 from orchestrator.interruption import Interruption
 from orchestrator.journal.reader import StoredModel
+from orchestrator.journal.schema import FILE_NAME
 from orchestrator.journal.writer import Journal
 from orchestrator.loop import run_loop
 from orchestrator.options import Protocol, RunOptions
@@ -180,7 +181,7 @@ class _Session:
 
     def how_to_go_on(self) -> str:
         """Say what an interrupted person needs to know."""
-        if self.folder is None:
+        if self.folder is None or not (self.folder / FILE_NAME).is_file():
             return "Stopped before anything was asked."
         return f"Stopped. Every answer so far is in {self.folder}; the same command goes on from there."
 

@@ -79,6 +79,7 @@ class Journal(JournalReader):
             DiskFullError: if the disk has no room for it.
         """
         self.path = folder / FILE_NAME
+        self._made = not self.path.exists()
         with explained(self.path):
             self._reader = self._connect("rwc")
             with contextlib.suppress(NotSetUpError):  # a new file has no tables yet
@@ -96,7 +97,10 @@ class Journal(JournalReader):
         self._thread.start()
 
     def close(self) -> None:
-        """Write what waits and close the file, which then holds everything: it can be copied by itself."""
+        """Write what waits and close the file, which then holds everything: it can be copied by itself.
+
+        One that this made and nobody has set up is removed.
+        """
         self._queue.put(None)
         self._thread.join()
         self._writer.close()
@@ -106,7 +110,10 @@ class Journal(JournalReader):
             self._reader.execute("PRAGMA busy_timeout = 0")
             self._reader.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._reader.execute("PRAGMA journal_mode = DELETE")
+        unused = self._made and self.meta("format") is None
         super().close()
+        if unused:
+            self.path.unlink(missing_ok=True)
 
     # --------------------------------------------------------------------------------------- setting up
 

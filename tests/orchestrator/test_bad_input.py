@@ -121,6 +121,7 @@ def test_endpoints_that_are_down_or_hang_are_named_and_nothing_is_asked(cli, dra
     assert down in result.err
     assert hanging in result.err
     assert "Traceback" not in result.err
+    assert list(tmp_path.iterdir()) == []  # it has never begun
 
 
 def test_a_name_shared_by_two_models_is_refused(cli, drawn, chance, serve_forever, request, tmp_path):
@@ -171,11 +172,12 @@ def test_a_run_of_which_no_model_was_asked_is_named(ask, cli, tmp_path, dataset)
     ("where", "message"),
     [
         ("orchestrator.session.read", ""),
-        ("orchestrator.endpoints.connect.connect", "the same command goes on"),
+        ("orchestrator.endpoints.connect.connect", "before anything was asked"),
+        ("orchestrator.dispatch.fanout.fan_out", "the same command goes on"),
     ],
 )
 def test_an_interruption_before_the_asking_is_no_traceback(ask, monkeypatch, where, message):
-    def interrupted(*arguments):
+    def interrupted(*arguments, **named):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(where, interrupted)

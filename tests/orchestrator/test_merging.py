@@ -16,7 +16,7 @@ import pytest
 from orchestrator import RunOptions, merge, open_run, run
 from orchestrator.errors import DiskFullError, Interrupted, RunError
 from orchestrator.journal.reader import StoredModel
-from orchestrator.journal.schema import FILE_NAME
+from orchestrator.journal.schema import FILE_NAME, SCHEMA
 from orchestrator.journal.writer import Journal
 from orchestrator.options import Protocol
 from orchestrator.plan import build_plan, completed, identity, inspections, question_numbers
@@ -260,7 +260,8 @@ def test_what_is_no_run_is_one_line(made, refuse, tmp_path):
     assert "holds no run" in refuse(first, tmp_path / "nowhere")
     assert "holds no run" in refuse(first, second / FILE_NAME)
     (tmp_path / "begun").mkdir()
-    Journal(tmp_path / "begun").close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "begun" / FILE_NAME)) as journal:
+        journal.executescript(SCHEMA)
     assert "never finished being set up" in refuse(first, tmp_path / "begun")
     with contextlib.closing(sqlite3.connect(second / FILE_NAME)) as journal, journal:
         journal.execute("UPDATE meta SET value = '9' WHERE name = 'format'")

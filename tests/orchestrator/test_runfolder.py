@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sqlite3
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 
 from orchestrator.errors import RunError
 from orchestrator.journal.reader import StoredModel
+from orchestrator.journal.schema import FILE_NAME, SCHEMA
 from orchestrator.journal.writer import Journal
 from orchestrator.options import Protocol
 from orchestrator.plan import build_plan, identity, inspections
@@ -57,10 +59,39 @@ async def test_a_run_that_was_killed_after_its_last_answer_goes_on(tmp_path, pla
 def test_a_run_that_was_killed_while_it_was_set_up_is_set_up_again(tmp_path):
     old = tmp_path / "2026-01-01-data-abc123"
     old.mkdir()
-    Journal(old).close()
+    with contextlib.closing(sqlite3.connect(old / FILE_NAME)) as journal:
+        journal.executescript(SCHEMA)
     assert choose(tmp_path) == old
     (old / "journal.sqlite").write_bytes(b"")  # killed before it had tables
     assert choose(tmp_path) == old
+
+
+def test_a_folder_into_which_nothing_comes_is_removed_again_with_what_was_made_around_it(tmp_path):
+    with pytest.raises(ZeroDivisionError), locked(tmp_path / "runs" / "run"):
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_was_there_or_has_come_to_hold_something_stays(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "again").mkdir()
+    (tmp_path / "again" / "lock").touch()
+    for name in ("there", "again", "new"):
+        with locked(tmp_path / name):
+            if name == "new":
+                (tmp_path / name / "file").touch()
+    assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")} == {
+        "there", "again", "again/lock", "new", "new/lock", "new/file"
+    }  # fmt: skip
+
+
+def test_a_journal_that_nobody_has_set_up_is_removed_by_who_made_it_and_no_other(tmp_path, plan):
+    Journal(tmp_path).close()
+    assert list(tmp_path.iterdir()) == []
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE_NAME)) as journal:
+        journal.executescript(SCHEMA)
+    Journal(tmp_path).close()
+    assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
 
 
 async def test_a_finished_run_is_left_alone_unless_its_failures_are_asked_again(tmp_path, plan):

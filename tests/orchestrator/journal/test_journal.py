@@ -269,11 +269,14 @@ def test_a_journal_killed_while_it_is_set_up_is_set_up_again(tmp_path, plan):
         yield next(inspections(plan))
         raise KilledError
 
-    with contextlib.closing(Journal(tmp_path)) as journal, pytest.raises(KilledError):
-        journal.create(identity(plan), half(), "/")
+    (tmp_path / "run").mkdir()
+    with contextlib.closing(Journal(tmp_path / "run")) as journal:
+        with pytest.raises(KilledError):
+            journal.create(identity(plan), half(), "/")
+        killed = shutil.copytree(tmp_path / "run", tmp_path / "killed")  # before it is closed
     with pytest.raises(RunError, match="never finished being set up"):
-        JournalReader(tmp_path)
-    with contextlib.closing(Journal(tmp_path)) as journal:
+        JournalReader(killed)
+    with contextlib.closing(Journal(killed)) as journal:
         assert journal.meta("identity") is None
         journal.create(identity(plan), inspections(plan), "/")
         assert journal.question_count() == plan.question_count
