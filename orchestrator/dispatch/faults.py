@@ -7,6 +7,7 @@ INTERNAL or RESOURCE_EXHAUSTED too, with details that begin as `_RESET` says; th
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Iterable
 from typing import TypeVar
 
@@ -47,6 +48,12 @@ _VERDICTS = {
     grpc.StatusCode.PERMISSION_DENIED: Verdict.MODEL,
     grpc.StatusCode.UNIMPLEMENTED: Verdict.MODEL,
 }
+_CANNOT_CONNECT = f"{grpc.StatusCode.UNAVAILABLE.name}: failed to connect to all addresses"
+_CONNECTION_LOST = re.compile(
+    rf"{grpc.StatusCode.UNAVAILABLE.name}: .*"
+    r"(Socket closed|Connection reset|Broken pipe|End of TCP stream|ping timeout|keepalive|GOAWAY)"
+)
+_BRIEF_CHARACTERS = 100
 _SILENT = {grpc.StatusCode.UNAVAILABLE.name, grpc.StatusCode.DEADLINE_EXCEEDED.name}
 
 
@@ -107,6 +114,20 @@ def one_line(text: str) -> str:
     """Return the text in one line of at most 500 characters, without what could command a terminal."""
     line = " ".join(printable(text).split())
     return line if len(line) <= 500 else line[:497] + "..."
+
+
+def brief(trouble: str) -> str:
+    """Return what a person needs to know of a failed call's line, in at most 100 characters.
+
+    gRPC's own words for a lost or refused connection fill three lines of a terminal and differ between its
+    versions; what is not known as such is cut after its first clause.
+    """
+    if trouble.startswith(_CANNOT_CONNECT) and "Connection refused" in trouble:
+        return "nothing listens there"
+    if _CONNECTION_LOST.match(trouble):
+        return "the connection is lost"
+    first = trouble.split("; ")[0]
+    return first if len(first) <= _BRIEF_CHARACTERS else f"{first[: _BRIEF_CHARACTERS - 3]}..."
 
 
 def printable(text: str) -> str:

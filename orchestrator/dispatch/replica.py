@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from orchestrator.dispatch.client import Client
+from orchestrator.dispatch.faults import brief
 from orchestrator.dispatch.limit import AdaptiveLimit
 from orchestrator.vocabulary import Endpoint
 
@@ -73,7 +74,7 @@ def state(replicas: Sequence[Replica], refusal: str, now: float) -> str:
         wait = max(0.0, min(replica.next_probe_at for replica in out) - now)
         return (
             f"{len(out)} of {number} replicas out of reach, next try in {wait:.0f} s "
-            f"({out[0].target}: {out[0].trouble})"
+            f"({out[0].target}: {brief(out[0].trouble)})"
         )
     wait = min(replica.resting_until for replica in own) - now
     if wait >= _REST_TO_TELL_SECONDS:

@@ -6,7 +6,7 @@ from google.protobuf import duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from orchestrator.dispatch.faults import Verdict, call_error, one_line
+from orchestrator.dispatch.faults import Verdict, brief, call_error, one_line
 
 
 def error(code, details="", *trailing):
@@ -63,3 +63,30 @@ def test_a_line_is_short_and_cannot_command_a_terminal():
 )
 def test_nothing_was_said_where_nobody_answered_and_only_there(code, silent):
     assert call_error(error(code)).silent is silent
+
+
+_ADDRESSES = "UNAVAILABLE: failed to connect to all addresses; last error: "
+
+
+@pytest.mark.parametrize(
+    ("trouble", "told"),
+    [
+        (
+            f"{_ADDRESSES}UNAVAILABLE: ipv4:127.0.0.1:9: Failed to connect to remote host: connect: "
+            "Connection refused (111)",
+            "nothing listens there",
+        ),
+        (f"{_ADDRESSES}UNAVAILABLE: ipv4:10.0.0.1:9: no route", _ADDRESSES.split(";")[0]),
+        ("UNAVAILABLE: Socket closed", "the connection is lost"),
+        ("UNAVAILABLE: recvmsg:Connection reset by peer", "the connection is lost"),
+        (
+            "UNAVAILABLE: the database says Connection refused",
+            "UNAVAILABLE: the database says Connection refused",
+        ),
+        ("loading: 3 of 4 files", "loading: 3 of 4 files"),
+        ("UNAVAILABLE: " + "x" * 200, "UNAVAILABLE: " + "x" * 84 + "..."),
+    ],
+)
+def test_what_a_person_is_told_of_a_lost_replica_is_brief(trouble, told):
+    assert brief(trouble) == told
+    assert len(told) <= 100

@@ -43,6 +43,8 @@ async def test_a_model_that_stays_out_of_reach_is_given_up_and_its_questions_sta
     async with asyncio.timeout(9):
         (ending,) = await house.run(house.inspections(3), model, patience_seconds=0.3)
     assert ending.reason.startswith(f"out of reach for 0.3 s ({service.target}: UNAVAILABLE")
+    # As gRPC has it today, of a real closed port: its own words for it are three lines long.
+    assert house.memory.states[-1][1].endswith(f"({service.target}: nothing listens there)")
     assert house.memory.replies == {}
     assert house.memory.attempts == []
 
