@@ -9,6 +9,20 @@ from orchestrator.errors import EndpointError, alternatives
 from orchestrator.options import RunOptions
 from orchestrator.vocabulary import Endpoint
 
+NAMING_RUNNING = ("name those that run elsewhere: --endpoint NAME=TARGET, or --endpoints FILE",)
+"""What a person can do when no model is found; a line each."""
+NAMING = (
+    "let services of this checkout be started: --local chance --local template_diff",
+    *NAMING_RUNNING,
+)
+"""The same, of verbs that ask."""
+
+
+def either(*ways: str) -> str:
+    """Return what a person can do as the end of a message, a line each."""
+    text = "\n  Or ".join(filter(None, ways))
+    return f"\n  {text[0].upper()}{text[1:]}"
+
 
 def given_endpoints(options: RunOptions) -> list[Endpoint]:
     """Return the addresses that the settings name, in their order; local services have none yet."""
@@ -51,11 +65,7 @@ def model_names(options: RunOptions, endpoints: Sequence[Endpoint], found: Seque
     """
     known = list(dict.fromkeys([*named(options, endpoints), *found]))
     if not known:
-        raise EndpointError(
-            "There is nobody to ask. Name services of this checkout with --local (the baselines need "
-            "nothing: --local chance --local template_diff), or models that are running with "
-            "--endpoint NAME=TARGET or --endpoints FILE."
-        )
+        raise EndpointError(f"There is nobody to ask: no model is named.{either(*NAMING)}")
     for name in options.model:
         if name not in known:
             raise EndpointError(f"--model {name}: no endpoint has this name.{alternatives(name, known)}")

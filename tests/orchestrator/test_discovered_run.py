@@ -109,7 +109,7 @@ def test_the_environment_says_where_to_look(run, chance, monkeypatch):
 @pytest.mark.parametrize(
     ("discover", "words"),
     [
-        (None, "no endpoint is named, and no Docker engine is running here"),
+        (None, "No model is found: no Docker engine is running here"),
         ("docker:line3", "--discover docker:line3: no Docker engine is running here"),
         ("answer", "'answer' has no port: write answer:PORT"),
     ],

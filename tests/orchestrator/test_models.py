@@ -92,7 +92,11 @@ def test_one_that_was_told_to_stop_is_shown_and_is_no_fault(cli, fake_engine, ch
 def test_nothing_at_all_is_exit_code_2_with_the_way_out(cli, fake_engine):
     result = cli("models")
     assert result.code == 2
-    assert "Docker runs no container with the label" in result.err
+    assert result.err == (
+        "Error: No model is found: Docker runs no container with the label org.mmad.answer.contract.\n"
+        "  Start some: docker compose up -d\n"
+        "  Or name those that run elsewhere: --endpoint NAME=TARGET, or --endpoints FILE\n"
+    )
 
 
 def test_without_docker_it_says_so_and_what_can_be_done(cli):

@@ -22,7 +22,7 @@ from orchestrator.endpoints.discovery.labels import CONTRACT_LABEL
 from orchestrator.endpoints.discovery.place import Source, SourceError
 from orchestrator.endpoints.discovery.survey import Look, Survey, by_name
 from orchestrator.endpoints.discovery.where import Where, where_to_look
-from orchestrator.endpoints.participants import named
+from orchestrator.endpoints.participants import NAMING, either, named
 from orchestrator.errors import EndpointError, alternatives
 from orchestrator.options import RunOptions
 from orchestrator.vocabulary import Endpoint, FoundReplica, ModelIdentity, ReplicaState
@@ -30,11 +30,6 @@ from orchestrator.vocabulary import Endpoint, FoundReplica, ModelIdentity, Repli
 _POLL_SECONDS = 1.0
 _MAY_BE_READY_SOON = (ReplicaState.STARTING, ReplicaState.UNHEALTHY)
 """What is waited for. A machine that is busy makes health checks come too late, and may have time again."""
-_INSTEAD = (
-    "A run can also name whom to ask: services of this checkout with --local (the baselines need nothing: "
-    "--local chance --local template_diff), models that are running with --endpoint NAME=TARGET or "
-    "--endpoints FILE."
-)
 
 
 def open_source(where: Where) -> Source:
@@ -61,14 +56,22 @@ def check(where: Where) -> None:
         raise nobody(where, None, found.left_out)
 
 
-def nobody(where: Where, error: SourceError | None, left_out: int = 0) -> EndpointError:
-    """Return the error that says why nothing can be found, and what to do."""
+def nobody(
+    where: Where, error: SourceError | None, left_out: int = 0, naming: Sequence[str] = NAMING
+) -> EndpointError:
+    """Return the error that says why nothing can be found, and below it what to do, a line each.
+
+    Args:
+        where: was looked at.
+        error: why that could not be done; None if there is nothing.
+        left_out: how many ended long ago.
+        naming: how models can be named instead, a line each.
+    """
     if error is None:
-        error = SourceError(
-            _nothing_there(where, left_out), f"Start some with `docker compose {_project(where)}up -d`"
-        )
-    said = f"{where.said}: " if where.said else "There is nobody to ask: no endpoint is named, and "
-    return EndpointError(f"{said}{error.sentences()} {_INSTEAD}")
+        start = f"Start some: docker compose {_project(where)}up -d"
+        error = SourceError(_nothing_there(where, left_out), start)
+    said = where.said or "No model is found"
+    return EndpointError(f"{said}: {error}.{either(error.remedy, *naming)}")
 
 
 def _project(where: Where) -> str:

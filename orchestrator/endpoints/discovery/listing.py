@@ -12,7 +12,7 @@ from orchestrator.endpoints.discovery.place import Place, Places, Source, Source
 from orchestrator.endpoints.discovery.survey import Look, Survey
 from orchestrator.endpoints.discovery.where import Where, where_to_look
 from orchestrator.endpoints.dns import resolve
-from orchestrator.endpoints.participants import given_endpoints
+from orchestrator.endpoints.participants import NAMING_RUNNING, given_endpoints
 from orchestrator.errors import EndpointError, alternatives
 from orchestrator.options import RunOptions
 from orchestrator.vocabulary import Endpoint, ReplicaState
@@ -84,7 +84,7 @@ def find(options: RunOptions, wait_seconds: float, on_note: Callable[[str], None
         source = Both(source, open_source(where)) if endpoints else open_source(where)
     look = asyncio.run(_find(source, where, wait_seconds, on_note, options.model))
     if not look.replicas:
-        raise nobody(where or Where(""), None, look.left_out)
+        raise nobody(where or Where(""), None, look.left_out, NAMING_RUNNING)
     for name in options.model:
         known = sorted({replica.name for replica in look.replicas if replica.name})
         if name not in known:
@@ -104,6 +104,6 @@ async def _find(
     try:
         return await wait_for(survey, wait_seconds, on_note, chosen)
     except SourceError as error:
-        raise nobody(where or Where(""), error) from None
+        raise nobody(where or Where(""), error, naming=NAMING_RUNNING) from None
     finally:
         await survey.close()
