@@ -54,7 +54,7 @@ def scores(folder):
 
 @pytest.mark.parametrize("history", [[], ["--history"]], ids=["plain", "history"])
 def test_twenty_kills_change_nothing(serve, orchestrator, small_sample, tmp_path, history):
-    service = serve("--seconds", "0.03", "--asked", str(tmp_path / "asked"))
+    service = serve("--seconds", "0.05", "--asked", str(tmp_path / "asked"))
     undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
 
     def start(out):
