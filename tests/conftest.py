@@ -3,6 +3,7 @@
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -15,6 +16,15 @@ settings.load_profile("patient")
 
 ROOT = pathlib.Path(__file__).parents[1]
 CHECKPOINTS = {path.stem for path in pathlib.Path(__file__).parent.glob("services/*/tiny/*.py")}
+
+
+def pytest_configure():
+    """Heed Ctrl-C and a closed terminal, though what runs the tests may ignore them (nohup, a background).
+
+    A signal that is ignored stays so in every process that the tests start.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.hookimpl(optionalhook=True)

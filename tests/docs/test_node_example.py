@@ -90,6 +90,7 @@ def test_it_keeps_every_promise_of_the_contract(start, installed):
     results = {each.promise.id: each for each in report.results}
     assert [each for each in results.values() if each.outcome in (Outcome.FAILED, Outcome.WARNING)] == []
     untried = {name: each.detail for name, each in results.items() if each.outcome is Outcome.NOT_TRIED}
+    del untried["stopping.exit"]  # the check cannot see another's child's code: looked at below
     allowed = r"the card (does not claim|claims) \w+|an address was given, and no image"
     assert {name: why for name, why in untried.items() if not re.fullmatch(allowed, why)} == {}
     assert process.wait(timeout=10) == 0
