@@ -261,7 +261,9 @@ class _Session:
             )
             if model.name in stored:
                 check_model(folder, model.name, stored[model.name].identity, entry.identity)
-            journal.add_model(entry)
+            # Whoever asks nothing leaves the record as it is: the addresses are those of who was asked.
+            if model.name not in stored or self._to_do(journal, model.name)[Outcome.MISSING]:
+                journal.add_model(entry)
             asked = self.plan.protocol.shots
             if shots < asked and not self.plan.protocol.text_only:
                 listed = effective_shots(self.plan)

@@ -275,3 +275,12 @@ def test_an_instruction_from_a_file_is_part_of_the_identity_and_stands_in_the_se
     result = ask("--instruction-from", tmp_path / "i.txt", "--limit", 2)
     assert result.code == 2
     assert "protocol.instruction" in result.err
+
+
+def test_a_finished_run_given_again_leaves_its_summary_as_it_is(cli, drawn, tmp_path):
+    """Though its local service has another address then: who was asked is on record."""
+    command = ("run", "--data", drawn, "--local", "chance", "--limit", 4, "--out", tmp_path / "run")
+    assert cli(*command).code == 0
+    before = (tmp_path / "run" / "summary.json").read_bytes()
+    assert cli(*command).code == 0
+    assert (tmp_path / "run" / "summary.json").read_bytes() == before
