@@ -13,7 +13,6 @@ import hashlib
 import os
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 _ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
@@ -35,51 +34,49 @@ def main(arguments: list[str]) -> int:
     wanted = [each for each in options.checkpoints if each.partition("@")[0]]
     if not wanted:
         parser.error("name a checkpoint: OWNER/NAME, here or as a *_CHECKPOINT in .env")
-    failed = 0
-    for each in wanted:
-        name, _, revision = each.partition("@")
-        try:
-            for line in _lines(name, revision or options.revision, fetch=not options.verify):
-                print(line, flush=True)
-        except DownloadError as error:
-            failed += 1  # the others are fetched all the same
-            print(f"download: {error}", file=sys.stderr)
-        except KeyboardInterrupt:
-            print("download: stopped; the same command goes on from here", file=sys.stderr)
-            return 130
+    failed = False
+    try:
+        for each in wanted:
+            name, _, revision = each.partition("@")
+            for commit in _commits(name, revision or options.revision, verify=options.verify):
+                try:
+                    print(_one(name, commit, fetch=not options.verify), flush=True)
+                except DownloadError as error:
+                    failed = True  # the others are fetched all the same
+                    print(f"download: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("download: stopped; the same command goes on from here", file=sys.stderr)
+        return 130
     return 1 if failed else 0
 
 
-def _lines(name: str, revision: str | None, *, fetch: bool) -> Iterator[str]:
-    """Yield a line for each commit that is there now."""
+def _commits(name: str, revision: str | None, *, verify: bool) -> list[str | None]:
+    """Return the revision that is meant, or all that are there: one fetched by its commit has no name."""
+    if not verify or revision or not _ID.fullmatch(name):
+        return [revision]
+    from huggingface_hub.constants import HF_HUB_CACHE
+    from huggingface_hub.file_download import repo_folder_name
+
+    snapshots = Path(HF_HUB_CACHE, repo_folder_name(repo_id=name, repo_type="model"), "snapshots")
+    return sorted(path.name for path in snapshots.glob("*")) or [None]
+
+
+def _one(name: str, revision: str | None, *, fetch: bool) -> str:
+    """Return the line that says what is there now."""
     if name.startswith("/"):
-        yield f"{name}: is a folder, nothing to fetch"
-        return
+        return f"{name}: is a folder, nothing to fetch"
     if not _ID.fullmatch(name):
         raise DownloadError(f"{name}: is no hub id (OWNER/NAME)")
-    for commit in [revision] if fetch or revision else _kept(name):
-        yield _verified(name, _snapshot(name, commit, fetch=fetch))
-
-
-def _verified(name: str, snapshot: Path) -> str:
-    files = sorted(path for path in snapshot.rglob("*") if path.is_file())
+    snapshot = _snapshot(name, revision, fetch=fetch)
+    files = sorted(path for path in snapshot.rglob("*") if path.is_file() or path.is_symlink())
+    if missing := [path.name for path in files if not path.exists()]:
+        raise DownloadError(f"{name}@{snapshot.name}: {missing[0]} is missing: fetch it again")
     if not any(path.suffix == ".safetensors" for path in files):
         raise DownloadError(f"{name}: has no safetensors files, and the services read no others")
     total = sum(path.stat().st_size for path in files)
     for path in files:
         _verify(name, path)
     return f"{name}: commit {snapshot.name}, {len(files)} files, {total / 1e9:,.2f} GB, digests verified"
-
-
-def _kept(name: str) -> list[str]:
-    """Return the commits of a checkpoint that are there: one that was fetched by its number has no name."""
-    from huggingface_hub.constants import HF_HUB_CACHE
-    from huggingface_hub.file_download import repo_folder_name
-
-    folder = Path(HF_HUB_CACHE, repo_folder_name(repo_id=name, repo_type="model"), "snapshots")
-    if not (found := sorted(path.name for path in folder.glob("*"))):
-        raise DownloadError(f"{name}: nothing of it is in the volume")
-    return found
 
 
 def _snapshot(name: str, revision: str | None, *, fetch: bool) -> Path:
@@ -114,8 +111,7 @@ def _verify(name: str, path: Path) -> None:
     if digest.hexdigest() == blob.name:
         return
     if os.access(blob.parent, os.W_OK):
-        blob.unlink()
-        path.unlink(missing_ok=True)
+        blob.unlink()  # the links stay, of other commits too, and show that it is missing
         raise DownloadError(f"{name}: {path.name} was damaged, and is removed: fetch it again")
     raise DownloadError(f"{name}: {path.name} is damaged: fetch or copy it again")
 

@@ -219,7 +219,7 @@ class Hub(http.server.ThreadingHTTPServer):
 
     def add(self, name, files):
         """Offer a checkpoint: {name: bytes}. Returns its commit."""
-        commit = hashlib.sha1(name.encode()).hexdigest()
+        commit = hashlib.sha1(repr((name, sorted(files.items()))).encode()).hexdigest()
         self.repositories[name] = (commit, files)
         return commit
 

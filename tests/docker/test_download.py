@@ -31,6 +31,7 @@ def download(hub, tmp_path):
             capture_output=True, text=True, check=False, env={**os.environ, **own},
         )  # fmt: skip
 
+    run.cache = tmp_path
     return run
 
 
@@ -94,6 +95,23 @@ def test_verify_finds_a_commit_that_was_fetched_by_its_number(hub, download):
     done = download("--verify", "owner/name", endpoint="http://127.0.0.1:9")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"owner/name: commit {commit}, 3 files")
+
+
+def test_verify_goes_through_all_commits_and_misses_no_file_that_two_of_them_share(hub, download):
+    first = hub.add("owner/name", FILES)
+    assert download("owner/name").returncode == 0
+    second = hub.add("owner/name", FILES | {"config.json": b'{"a": 1}'})
+    assert download("owner/name").returncode == 0
+    assert first != second
+    nowhere = "http://127.0.0.1:9"
+    assert len(download("--verify", "owner/name", endpoint=nowhere).stdout.splitlines()) == 2
+    blobs = (download.cache / "models--owner--name" / "blobs").iterdir()
+    shared = next(path for path in blobs if path.read_bytes() == FILES["model-00001-of-00002.safetensors"])
+    shared.write_bytes(b"another")
+    for _ in range(2):  # found damaged and removed, then missing
+        done = download("--verify", "owner/name", endpoint=nowhere)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert len([line for line in done.stderr.splitlines() if line.startswith("download: ")]) == 2
 
 
 def test_one_that_cannot_be_had_does_not_keep_the_others_back(hub, download):
