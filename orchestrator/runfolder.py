@@ -20,6 +20,7 @@ from orchestrator.journal.schema import FILE_NAME
 from orchestrator.vocabulary import Outcome
 
 LOCK = "lock"
+_TRIES = 100
 
 
 def default_folder(
@@ -35,12 +36,12 @@ def default_folder(
         models: the names to be asked; order does not matter.
         retry_failed: also take up a finished run, the newest of this identity: its failures are asked again.
     """
-    same = sorted(
-        (p for p in base.glob(f"*-{fingerprint}*") if (p / FILE_NAME).is_file()),
-        key=lambda p: p.stat().st_mtime,
-        reverse=True,
-    )
-    for folder in same:
+    changed = {}
+    for path in base.glob(f"*-{fingerprint}*"):
+        with contextlib.suppress(FileNotFoundError):  # one that never began may be removed just now
+            if (path / FILE_NAME).is_file():
+                changed[path] = path.stat().st_mtime
+    for folder in sorted(changed, key=changed.__getitem__, reverse=True):
         if _takes_up(folder, set(models), retry_failed=retry_failed):
             return folder
     fresh = base / f"{date}-{name}-{fingerprint}"
@@ -79,19 +80,7 @@ def locked(folder: Path) -> Iterator[None]:
         RunError: if another process works on it, or it cannot be made.
     """
     new = [path for path in (folder / LOCK, folder, *folder.parents) if not path.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / LOCK).open("a+")
-    except OSError as error:
-        raise RunError(f"--out {folder}: cannot be written: {error.strerror}.") from None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise RunError(
-                f"{folder}: another orchestrator (process {_owner(file)}) works on this run. "
-                "Wait for it, end it, or choose another --out."
-            ) from None
+    with _own(folder) as file:
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()
@@ -103,6 +92,31 @@ def locked(folder: Path) -> Iterator[None]:
                     new.pop(0).unlink()
                     for empty in new:
                         empty.rmdir()
+
+
+def _own(folder: Path) -> IO[str]:
+    """Open and lock the lock file, which whoever had it may remove at any moment together with the folder."""
+    for last in (False,) * _TRIES + (True,):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            file = (folder / LOCK).open("a+")
+        except OSError as error:
+            if isinstance(error, FileNotFoundError | FileExistsError) and not last:
+                continue
+            raise RunError(f"--out {folder}: cannot be written: {error.strerror}.") from None
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            with file:
+                raise RunError(
+                    f"{folder}: another orchestrator (process {_owner(file)}) works on this run. "
+                    "Wait for it, end it, or choose another --out."
+                ) from None
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file.fileno()), (folder / LOCK).stat()):
+                return file
+        file.close()
+    raise RunError(f"--out {folder}: is made and removed by others all the time. Choose another --out.")
 
 
 @contextlib.contextmanager

@@ -104,13 +104,13 @@ class Journal(JournalReader):
         self._queue.put(None)
         self._thread.join()
         self._writer.close()
+        unused = self._made and self.meta("format") is None
         # Out of WAL, whose two side files a reader without the right to write could not make. While somebody
         # reads the run this is refused, and the side files stay until the next session.
         with contextlib.suppress(sqlite3.Error):
             self._reader.execute("PRAGMA busy_timeout = 0")
             self._reader.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._reader.execute("PRAGMA journal_mode = DELETE")
-        unused = self._made and self.meta("format") is None
         super().close()
         if unused:
             self.path.unlink(missing_ok=True)

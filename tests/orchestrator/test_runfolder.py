@@ -1,5 +1,6 @@
 """A run's folder: which one, and whose."""
 
+import concurrent.futures
 import contextlib
 import os
 import sqlite3
@@ -116,6 +117,27 @@ def test_another_process_on_the_same_folder_is_refused_and_named(tmp_path):
         other.wait()
         with locked(tmp_path):
             assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
+
+
+def test_a_folder_that_vanishes_again_and_again_is_never_two_processes_at_once(tmp_path):
+    """Locks belong to open files, so threads compete for them as processes do."""
+    folder, inside, most, refused = tmp_path / "runs" / "run", [], [], []
+
+    def compete(_):
+        for _ in range(100):
+            try:
+                with locked(folder):
+                    inside.append(1)
+                    most.append(len(inside))
+                    inside.pop()
+            except RunError as error:
+                refused.append(str(error))
+
+    with concurrent.futures.ThreadPoolExecutor(4) as threads:
+        list(threads.map(compete, range(4)))
+    assert set(most) == {1}
+    assert len(most) + len(refused) == 400
+    assert [message for message in refused if "another orchestrator" not in message] == []
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
