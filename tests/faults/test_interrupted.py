@@ -127,13 +127,18 @@ def test_a_repeated_sigterm_still_lets_the_answers_under_way_come_in(
 def test_sigterm_before_the_asking_ends_a_run_in_good_order(tmp_path, small_sample, ignored):
     """There SIGINT is ignored: SIGTERM is not."""
     with socket.create_server(("127.0.0.1", 0)) as deaf:
+        deaf.settimeout(60)
         target = f"127.0.0.1:{deaf.getsockname()[1]}"
-        process = subprocess.Popen(
-            [sys.executable, "-m", "orchestrator", "run", "--data", small_sample, "--out", tmp_path / "run",
-             "--endpoint", f"m={target}", "--wait", "600"],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, ignored),
-        )  # fmt: skip
+        # Inherited, as a function between fork and exec can hang in a process that has gRPC's threads.
+        before = signal.signal(signal.SIGINT, ignored)
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "orchestrator", "run", "--data", small_sample, "--out",
+                 tmp_path / "run", "--endpoint", f"m={target}", "--wait", "600"],
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            )  # fmt: skip
+        finally:
+            signal.signal(signal.SIGINT, before)
         with process:
             deaf.accept()[0].close()  # somebody wants to be connected
             process.send_signal(signal.SIGTERM)
