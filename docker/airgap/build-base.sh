@@ -9,7 +9,7 @@ usage() {
     cat <<'HELP'
 Usage: docker/airgap/build-base.sh [OPTIONS]      as root, with debootstrap and a Docker engine
 
-  --mirror URL     Debian mirror (default: http://deb.debian.org/debian)
+  --mirror URL     Debian mirror (default: debootstrap's own, which is Debian's)
   --suite NAME     Debian release, one with Python 3.11 or later (default: bookworm)
   --ca FILE        a further CA certificate to trust, PEM; may be given several times
   --pip-conf FILE  becomes /etc/pip.conf: index-url, find-links, cert ...
@@ -24,7 +24,7 @@ fail() {
     exit "${2:-1}"
 }
 
-mirror=http://deb.debian.org/debian
+mirror=
 suite=bookworm
 name=mmad-base
 pip_conf=
@@ -76,8 +76,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM HUP
 root=$work/root
-echo "build-base: fetching Debian $suite from $mirror ..." >&2
-debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates "$suite" "$root" "$mirror" \
+echo "build-base: fetching Debian $suite ${mirror:+from $mirror }..." >&2
+debootstrap --variant=minbase --include=python3,python3-venv,ca-certificates "$suite" "$root" ${mirror:+"$mirror"} \
     >"$work/log" 2>&1 || { tail -5 "$work/log" >&2; fail "debootstrap failed: its last lines are above"; }
 for file in "${authorities[@]}"; do
     cp "$file" "$root/usr/local/share/ca-certificates/$(basename "${file%.*}").crt"
