@@ -56,24 +56,33 @@ def test_the_first_interruption_drains_and_says_how_to_go_on(
     assert process.returncode == 0, output
 
 
-def test_the_second_interruption_ends_at_once_and_keeps_what_was_kept(
-    serve, orchestrator, small_sample, tmp_path
-):
-    asked = tmp_path / "asked"
-    service = serve("--seconds", "30", "--asked", str(asked))
-    out = tmp_path / "run"
-    process = orchestrator("run", "--data", small_sample, "--endpoint", f"m={service.target}", "--out", out)
-    deadline = time.monotonic() + 60
-    while not asked.exists():
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline, "nothing was asked"
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    said = ""
-    while "Stopping: waiting" not in said:
-        line = process.stdout.readline()
-        assert line, said
-        said += line
+@pytest.fixture
+def stopping(serve, orchestrator, small_sample, tmp_path):
+    """A run, into `tmp_path/run`, that has been told to stop while it waits for answers."""
+
+    def start(answer_seconds, number):
+        asked = tmp_path / "asked"
+        service = serve("--seconds", str(answer_seconds), "--asked", str(asked))
+        given = ("--data", small_sample, "--endpoint", f"m={service.target}", "--out", tmp_path / "run")
+        process = orchestrator("run", *given)
+        deadline = time.monotonic() + 60
+        while not asked.exists():
+            assert process.poll() is None, process.communicate()[0]
+            assert time.monotonic() < deadline, "nothing was asked"
+            time.sleep(0.01)
+        process.send_signal(number)
+        said = ""
+        while "Stopping: waiting" not in said:
+            line = process.stdout.readline()
+            assert line, said
+            said += line
+        return process
+
+    return start
+
+
+def test_the_second_interruption_ends_at_once_and_keeps_what_was_kept(stopping, tmp_path):
+    process = stopping(30, signal.SIGINT)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=15)  # long before the answers under way
     assert process.returncode == 130, output
@@ -96,30 +105,14 @@ def test_an_interruption_while_the_sample_is_drawn_leaves_nothing(orchestrator, 
     assert list((tmp_path / "data").iterdir()) == []
 
 
-def test_a_repeated_sigterm_still_lets_the_answers_under_way_come_in(
-    serve, orchestrator, small_sample, tmp_path
-):
+def test_a_repeated_sigterm_still_lets_the_answers_under_way_come_in(stopping, tmp_path):
     """`timeout` sends it to the process and then to its whole group."""
-    asked = tmp_path / "asked"
-    service = serve("--seconds", "2", "--asked", str(asked))
-    out = tmp_path / "run"
-    process = orchestrator("run", "--data", small_sample, "--endpoint", f"m={service.target}", "--out", out)
-    deadline = time.monotonic() + 60
-    while not asked.exists():
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline, "nothing was asked"
-        time.sleep(0.01)
-    process.send_signal(signal.SIGTERM)
-    said = ""
-    while "Stopping: waiting" not in said:
-        line = process.stdout.readline()
-        assert line, said
-        said += line
+    process = stopping(2, signal.SIGTERM)
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 130, output
-    assert counts(out)[Outcome.ANSWERED] > 0
-    with contextlib.closing(JournalReader(out)) as journal:
+    assert counts(tmp_path / "run")[Outcome.ANSWERED] > 0
+    with contextlib.closing(JournalReader(tmp_path / "run")) as journal:
         assert set(journal.execution("m")["attempts"]) == {"OK"}
 
 
